@@ -1,0 +1,119 @@
+//! What the cache holds: a key's body and facts at one version.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::freshness::Timestamp;
+
+/// Which content of a key, in the record's own words. Opaque: compared, never interpreted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// The entity tag with its quotes, as the record gave it. Not an MD5.
+    pub etag: Arc<str>,
+    /// When the record says the object was last modified.
+    pub last_modified: Timestamp,
+}
+
+/// What the record was seen to hold under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// This version.
+    Present(Version),
+    /// No such object.
+    Absent,
+}
+
+/// What is known of a body besides its bytes and version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Length of the body in bytes.
+    pub size: u64,
+    /// The media type the record gave; `None` where it gave none.
+    pub content_type: Option<String>,
+    /// The coding the object is stored in (`gzip`), as the record gave it; `None` for none.
+    pub content_encoding: Option<String>,
+    /// Checksum of the body.
+    pub checksum: Checksum,
+}
+
+/// A key's body and facts at one version. Immutable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which content this is.
+    pub version: Version,
+    /// What is known of the body.
+    pub facts: Facts,
+    /// The bytes as they are in the record.
+    pub body: Bytes,
+}
+
+impl Entry {
+    /// Makes the entry of a body that was just fetched; its size and checksum are taken from the bytes.
+    pub fn new(version: Version, media: Media, body: Bytes) -> Self {
+        let facts = Facts {
+            size: body.len() as u64,
+            content_type: media.content_type,
+            content_encoding: media.content_encoding,
+            checksum: Checksum::of(&body),
+        };
+        Self { version, facts, body }
+    }
+}
+
+/// How the record describes the form of a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Media {
+    /// The media type; `None` where the record gave none.
+    pub content_type: Option<String>,
+    /// The coding; `None` for none.
+    pub content_encoding: Option<String>,
+}
+
+/// CRC-64/NVME of a body, S3's default checksum, in lower-case hex where it is written.
+///
+/// It finds damage and half-written files, not malice.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Checksum(u64);
+
+impl Checksum {
+    /// Computes the checksum of `body`.
+    ///
+    /// ```
+    /// use cache_api::entry::Checksum;
+    ///
+    /// assert_eq!(Checksum::of(b"123456789").to_string(), "ae8b14860a799888");
+    /// ```
+    pub fn of(body: &[u8]) -> Self {
+        Self(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, body))
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Checksum> for String {
+    fn from(checksum: Checksum) -> Self {
+        checksum.to_string()
+    }
+}
+
+impl TryFrom<String> for Checksum {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}

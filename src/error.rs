@@ -1,0 +1,159 @@
+//! The one error of the crate: a variant per thing its reader can do about it.
+
+use std::error::Error as StdError;
+
+use crate::key::{InvalidKey, Key};
+
+/// The cause behind an error, kept for the log and never shown to a caller.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// What the crate's operations answer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, by what can be done about it. Messages name no bucket, endpoint or local path; causes may.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name given is no key. Mend the name.
+    #[error("invalid key: {0}")]
+    InvalidKey(#[from] InvalidKey),
+    /// The record has no such object. Look at the name, or wait for the object.
+    #[error("the record has no object `{key}`")]
+    NotFound {
+        /// What was asked for.
+        key: Key,
+    },
+    /// The record refuses to give the object. Mend the permissions of this service.
+    #[error("the record does not let this service read `{key}`")]
+    Forbidden {
+        /// What was asked for.
+        key: Key,
+        /// What the record said.
+        #[source]
+        cause: Cause,
+    },
+    /// The record asks for fewer requests. Try later.
+    #[error("the record is throttling requests for `{key}`")]
+    Throttled {
+        /// What was asked for.
+        key: Key,
+        /// What the record said.
+        #[source]
+        cause: Cause,
+    },
+    /// The record gave no answer or failed. Try later; the operator looks at the network and the record.
+    #[error("the record cannot be reached for `{key}`")]
+    Unreachable {
+        /// What was asked for.
+        key: Key,
+        /// What happened.
+        #[source]
+        cause: Cause,
+    },
+    /// The object was replaced while it was read, again and again. Try again.
+    #[error("`{key}` changed while it was read")]
+    Changed {
+        /// What was asked for.
+        key: Key,
+    },
+    /// The bytes that came are not those the record meant to send. Try again.
+    #[error("`{key}` arrived damaged: {what}")]
+    Corrupted {
+        /// What was asked for.
+        key: Key,
+        /// Which check failed.
+        what: String,
+    },
+    /// The object does not fit into the memory this service may use. Raise the budget.
+    #[error("`{key}` has {size} bytes, more than the {size_max} this service may hold in memory")]
+    TooLarge {
+        /// What was asked for.
+        key: Key,
+        /// The object's length in bytes.
+        size: u64,
+        /// The most that would fit, in bytes.
+        size_max: u64,
+    },
+    /// The time the caller gave has passed. Try again, the object may be there by then.
+    #[error("`{key}` could not be read in the time there was")]
+    Deadline {
+        /// What was asked for.
+        key: Key,
+    },
+    /// A doubt or eviction could not be written to the shared directory. Try again; the operator looks at the directory.
+    #[error("the shared directory could not take down that `{key}` is {verb}")]
+    NotWritten {
+        /// What was to be doubted or evicted.
+        key: Key,
+        /// "doubted" or "evicted".
+        verb: &'static str,
+        /// What the file system said.
+        #[source]
+        cause: Cause,
+    },
+    /// The directory tier failed. Costs time, never a read; a caller of the cache sees it of doubts and evictions only.
+    #[error("the shared directory failed to {action}")]
+    Tier {
+        /// What was to be done: "read state".
+        action: &'static str,
+        /// What the file system said.
+        #[source]
+        cause: Cause,
+    },
+    /// The body is of a format that nothing here parses. Use another object.
+    #[error("`{key}` is not of a format that can be computed on; these are: {known}")]
+    UnknownFormat {
+        /// The object.
+        key: Key,
+        /// The formats that are parsed.
+        known: &'static str,
+    },
+    /// The body does not parse. Mend the object in the record.
+    #[error("`{key}` does not parse as {format}: {reason}")]
+    Unparsable {
+        /// The object.
+        key: Key,
+        /// The format it was parsed as.
+        format: &'static str,
+        /// What the parser said.
+        reason: String,
+    },
+    /// There is no such function. Use one of those named.
+    #[error("there is no function `{name}`; there are: {known}")]
+    UnknownFunction {
+        /// What was asked for.
+        name: String,
+        /// All names, comma-separated.
+        known: String,
+    },
+    /// The arguments do not fit the function's parameters. Mend the call.
+    #[error("function `{function}`: {reason}")]
+    InvalidArgument {
+        /// The function.
+        function: String,
+        /// Which parameter, and what it wants.
+        reason: String,
+    },
+    /// A function failed or was stopped. Look at the function.
+    #[error("function `{function}` failed")]
+    FunctionFailed {
+        /// The function.
+        function: String,
+        /// What happened.
+        #[source]
+        cause: Cause,
+    },
+}
+
+impl Error {
+    /// Whether a stale entry may stand in: the record could not be asked, and did not say no.
+    pub fn lets_stale_stand_in(&self) -> bool {
+        matches!(
+            self,
+            Self::Throttled { .. }
+                | Self::Unreachable { .. }
+                | Self::Deadline { .. }
+                | Self::Corrupted { .. }
+                | Self::Changed { .. }
+        )
+    }
+}

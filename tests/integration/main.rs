@@ -1,0 +1,15 @@
+//! All tests from outside, in one binary: linking is the slow part.
+
+mod crash;
+mod golden;
+mod house;
+mod http_door;
+mod keys_at_doors;
+mod lambda_door;
+mod pitfalls;
+mod record_conformance;
+mod record_faults;
+mod record_s3;
+mod settings;
+mod support;
+mod tier_conformance;

@@ -1,0 +1,8 @@
+//! The real parts that tests start and stop: servers, emulators, clients.
+
+pub mod client;
+pub mod emulator;
+pub mod fault_server;
+pub mod proxy;
+pub mod seaweed;
+pub mod serve;

@@ -55,8 +55,7 @@ impl Intercept for ClockWatch {
         let answered = wall_clock();
         let date = context.response().headers().get("date").and_then(parse_date);
         self.reading(|reading| {
-            reading.bounds =
-                reading.asked.zip(date).map(|(asked, date)| ClockBounds::from_date(date, asked, answered));
+            reading.bounds = reading.asked.zip(date).map(|(asked, date)| ClockBounds::from_date(date, asked, answered));
         });
         Ok(())
     }

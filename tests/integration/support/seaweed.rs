@@ -28,6 +28,8 @@ pub const POWERLESS_KEYS: KeyPair = ("AKIAPOWERLESS", "the powerless secret");
 /// How long SeaweedFS may take to answer. It takes 3 to 12 s alone on a machine.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Ends SeaweedFS and removes its directory when the pipe to its standard input closes, which it does however the
 /// process of the tests ends.
 const WATCHDOG: &str =
@@ -64,7 +66,8 @@ impl Seaweed {
             .arg(&dir)
             .arg(weed)
             .args(["server", "-master.telemetry=false", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.iam=false"])
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=20"])
+            // Each bucket takes seven volumes, which are small until they are written to.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=1000"])
             .arg(format!("-dir={}", dir.display()))
             .arg(format!("-s3.config={}", config.display()))
             .args([format!("-s3.port={s3}"), format!("-filer.port={filer}")])
@@ -75,20 +78,25 @@ impl Seaweed {
             .spawn()
             .expect("a shell");
         let seaweed = Self { address: format!("127.0.0.1:{s3}"), _watchdog: watchdog };
-        seaweed.wait_until_it_answers(&dir).await;
+        seaweed.wait_until_it_stores(&dir).await;
         seaweed
     }
 
-    async fn wait_until_it_answers(&self, dir: &Path) {
+    /// Waits until an object can be put: the front answers seconds before there is a volume to write to.
+    async fn wait_until_it_stores(&self, dir: &Path) {
+        let client = self.client();
         let asking = async {
             // Another process cannot be awaited in another way.
-            while self.client().list_buckets().send().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            while client.create_bucket().bucket("first").send().await.is_err() {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            while client.put_object().bucket("first").key("object").body(ByteStream::from_static(b"x")).send().await.is_err() {
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         if tokio::time::timeout(START_TIME_MAX, asking).await.is_err() {
             let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
-            panic!("SeaweedFS did not answer within {START_TIME_MAX:?}:\n{log}");
+            panic!("SeaweedFS did not store an object within {START_TIME_MAX:?}:\n{log}");
         }
     }
 

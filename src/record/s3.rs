@@ -69,10 +69,13 @@ impl S3Record {
             let fetched = match (got, condition) {
                 (Ok(Got::Object(entry)), _) => Fetched::Changed(entry),
                 (Ok(Got::Missing), _) => Fetched::Missing,
-                (Ok(Got::Unmodified { last_modified }), Some(known)) if last_modified == Some(known.last_modified) => {
+                // S3 says when. Other servers need not (RFC 9110, 15.4.5); then the entity tag is all there is to go by.
+                (Ok(Got::Unmodified { last_modified }), Some(known))
+                    if last_modified.is_none_or(|time| time == known.last_modified) =>
+                {
                     Fetched::Unchanged
                 }
-                // The same bytes were written anew, or the server does not say when: only the object itself tells.
+                // The same bytes were written anew: only the object itself has all that changed.
                 (Ok(Got::Unmodified { .. }), Some(_)) => {
                     condition = None;
                     continue;

@@ -13,7 +13,7 @@ use cache_api::key::{Key, Prefix};
 use cache_api::record::{Answer, Fetched, Record, S3Location, S3Record};
 
 use crate::record_conformance;
-use crate::support::fault_server::{BUCKET, Fault, FaultServer, SECRET_TOKEN};
+use crate::support::fault_server::{BUCKET, Fault, FaultServer, LAST_MODIFIED, SECRET_TOKEN};
 use crate::support::seaweed::{KEYS, sdk_config, sdk_config_with};
 
 const BODY: &str = "ibm,231.7\n";
@@ -196,19 +196,22 @@ async fn a_checksum_of_parts_is_not_one_of_the_whole() {
 async fn a_304_that_tells_of_another_time_is_asked_again_without_a_condition() {
     let site = Site::start().await;
     let Fetched::Changed(entry) = site.fetch().await.unwrap().fetched else { panic!("an object") };
-    for time in [None, Some("Mon, 06 Jan 2025 10:00:01 GMT"), Some("yesterday")] {
-        site.server.requests();
-        site.server.then(Fault::NotModified(time));
+    site.server.requests();
+    let other_time = Some("Mon, 06 Jan 2025 10:00:01 GMT");
+    let cases = [
+        (Fault::NotModified(other_time), Fetched::Changed(entry.clone()), vec![true, false]),
+        (Fault::NotModified(Some(LAST_MODIFIED)), Fetched::Unchanged, vec![true]),
+        // SeaweedFS says no time, and RFC 9110 lets it.
+        (Fault::NotModified(None), Fetched::Unchanged, vec![true]),
+        (Fault::NotModified(Some("yesterday")), Fetched::Unchanged, vec![true]),
+    ];
+    for (fault, expected, conditional) in cases {
+        site.server.then(fault.clone());
         let answer = site.record.fetch(&site.key, Some(&entry.version), now() + Duration::from_secs(30)).await.unwrap();
-        assert_eq!(answer.fetched, Fetched::Changed(entry.clone()), "{time:?}");
+        assert_eq!(answer.fetched, expected, "{fault:?}");
         let conditions: Vec<_> = site.server.requests().iter().map(|asked| asked.header("if-none-match").is_some()).collect();
-        assert_eq!(conditions, [true, false], "{time:?}");
+        assert_eq!(conditions, conditional, "{fault:?}");
     }
-    let answer = site.record.fetch(&site.key, Some(&entry.version), now() + Duration::from_secs(30)).await.unwrap();
-    assert_eq!(answer.fetched, Fetched::Unchanged);
-    let asked = site.server.requests();
-    assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].header("if-none-match"), Some(&*entry.version.etag));
 }
 
 #[tokio::test]

@@ -60,14 +60,39 @@ impl record_conformance::Site for Site {
 
 #[tokio::test]
 async fn a_record_in_a_whole_bucket_keeps_its_promises() {
-    let site = Site::start("").await;
-    record_conformance::a_record_keeps_its_promises(&site.record(sdk_config(KEYS)), &site).await;
+    keeps_its_promises(&Site::start("").await).await;
 }
 
 #[tokio::test]
 async fn a_record_below_a_prefix_keeps_its_promises() {
-    let site = Site::start("/data/bond prices//é+1/").await;
-    record_conformance::a_record_keeps_its_promises(&site.record(sdk_config(KEYS)), &site).await;
+    keeps_its_promises(&Site::start("/data/bond prices//é+1/").await).await;
+}
+
+/// All promises but those that SeaweedFS cannot keep: it does not say the time of what is unmodified (RFC 9110 lets it),
+/// takes `\` for `/`, and answers `a/` with an empty object where there is `a/b`. The record on the fault server, which does as S3 does, keeps all.
+async fn keeps_its_promises(site: &Site) {
+    let record = site.record(sdk_config(KEYS));
+    record_conformance::an_absent_object_is_missing(&record, site).await;
+    record_conformance::an_object_comes_whole_with_true_facts(&record, site).await;
+    record_conformance::an_unchanged_object_moves_no_body(&record, site).await;
+    record_conformance::a_replaced_object_has_another_version(&record, site).await;
+    record_conformance::a_deleted_object_is_missing_to_who_knew_it(&record, site).await;
+    record_conformance::an_empty_object_is_an_object(&record, site).await;
+    record_conformance::a_large_object_comes_whole(&record, site).await;
+    record_conformance::a_deadline_that_has_passed_is_said(&record, site).await;
+    awkward_keys_are_objects_of_their_own(&record, site).await;
+}
+
+/// Pitfall 19, as far as SeaweedFS tells two names apart.
+async fn awkward_keys_are_objects_of_their_own(record: &S3Record, site: &Site) {
+    let names = AWKWARD_KEYS.iter().filter(|name| !name.contains('\\'));
+    for name in names.clone() {
+        site.bucket.put_object(&format!("{}{name}", site.prefix.as_str()), *name).await;
+    }
+    for name in names {
+        let entry = fetched(record.fetch(&site.key(name), None, deadline()).await);
+        assert_eq!(entry.body, name.as_bytes(), "{name}");
+    }
 }
 
 /// "A cold read costs exactly one request, a GET without a HEAD; a confirmation one that moves no body."

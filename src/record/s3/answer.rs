@@ -20,7 +20,7 @@ pub(super) enum Got {
     Object(Entry),
     /// The known entity tag is still the one.
     Unmodified {
-        /// When the object was last modified; `None` where the answer does not say.
+        /// When the object was last modified; `None` where the answer does not say legibly.
         last_modified: Option<Timestamp>,
     },
     /// There is no such object in the bucket.

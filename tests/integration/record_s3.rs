@@ -69,7 +69,8 @@ async fn a_record_below_a_prefix_keeps_its_promises() {
 }
 
 /// All promises but those that SeaweedFS cannot keep: it does not say the time of what is unmodified (RFC 9110 lets it),
-/// takes `\` for `/`, and answers `a/` with an empty object where there is `a/b`. The record on the fault server, which does as S3 does, keeps all.
+/// takes `\` for `/`, and answers `a/` with an empty object where there is `a/b`. The record on the fault server, which
+/// does as S3 does, keeps all.
 async fn keeps_its_promises(site: &Site) {
     let record = site.record(sdk_config(KEYS));
     record_conformance::an_absent_object_is_missing(&record, site).await;

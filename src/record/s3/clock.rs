@@ -1,7 +1,7 @@
 //! What the answers of S3 show of its clock.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use aws_sdk_s3::config::interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -64,6 +64,12 @@ impl Intercept for ClockWatch {
 /// Reads a date of HTTP, which has whole seconds; `None` for anything else.
 pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text).ok().map(Timestamp::from)
+}
+
+/// Whether there is no time left.
+#[expect(clippy::disallowed_methods, reason = "the S3 record is an edge: the time a caller has left is taken here")]
+pub(super) fn has_passed(deadline: Instant) -> bool {
+    Instant::now() >= deadline
 }
 
 #[expect(clippy::disallowed_methods, reason = "the S3 record is an edge: the times of asking and answering are taken here")]

@@ -232,7 +232,8 @@ impl Answer {
     /// An error as S3 words it. As S3's own, it names what nobody but the operator may learn.
     fn refusing(status: u16, code: &str) -> Self {
         let body = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{BUCKET} says              {code}</Message><BucketName>{BUCKET}</BucketName><Token-0>{SECRET_TOKEN}</Token-0></Error>"
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{BUCKET} says \
+             {code}</Message><BucketName>{BUCKET}</BucketName><Token-0>{SECRET_TOKEN}</Token-0></Error>"
         );
         Self::new(status, body.into()).with("content-type", "application/xml")
     }

@@ -16,6 +16,7 @@ mod directory;
 mod s3;
 
 #[cfg(feature = "aws")]
+pub use s3::{S3Location, S3Record};
 
 /// The system of record. Nothing here writes to it.
 #[async_trait]

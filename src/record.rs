@@ -15,7 +15,7 @@ mod directory;
 #[cfg(feature = "aws")]
 mod s3;
 
-#[cfg(feature = "aws")]
+pub use directory::DirectoryRecord;
 
 /// The system of record. Nothing here writes to it.
 #[async_trait]

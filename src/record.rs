@@ -15,6 +15,7 @@ mod directory;
 #[cfg(feature = "aws")]
 mod s3;
 
+pub use directory::DirectoryRecord;
 #[cfg(feature = "aws")]
 pub use s3::{S3Location, S3Record};
 

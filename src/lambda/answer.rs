@@ -16,8 +16,8 @@ use crate::lambda::{Door, Refusal};
 
 /// Longest answer in bytes that Lambda takes from a function at once, JSON and base64 included.
 ///
-/// Source: Lambda, "Lambda quotas" says 6 MB; the runtime API's refusal says "Exceeded maximum allowed payload size (6291556
-/// bytes)", which is 6 MiB and 100 bytes.
+/// Source: Lambda, "Lambda quotas" says 6 MB. What is meant is 6 MiB and 100 bytes: AWS's emulator takes 6,291,556 bytes, and
+/// says of one more what Lambda says, "exceeded maximum allowed payload size (6291556 bytes)".
 pub const PAYLOAD_BYTES_MAX: u64 = 6 * 1024 * 1024 + 100;
 
 /// An answer as it goes to Lambda, at most [`PAYLOAD_BYTES_MAX`] long.
@@ -41,20 +41,14 @@ impl Payload {
     /// where the body broke off.
     pub async fn of(door: Door, response: Response<Body>) -> Result<Self, Refusal> {
         let (parts, body) = response.into_parts();
-        // The JSON around an empty body, and the quotes that a body brings.
-        let frame_bytes = bytes_of(&Self::new(door, &parts, None)) + r#","body":"""#.len() as u64;
-        let bytes_max = PAYLOAD_BYTES_MAX.saturating_sub(frame_bytes) / 4 * 3;
-        let body = collect(body, bytes_max).await?;
+        let body = collect(body).await.map_err(|uncollected| uncollected.into_refusal(door, &parts))?;
         if body.is_empty() {
-            return Self::new(door, &parts, None).within(body.len(), bytes_max);
+            return Self::new(door, &parts, None).within_limit().ok_or_else(|| too_large(0, door, &parts));
         }
-        if let Some(text) = text(&parts.headers, &body) {
-            let payload = Self::new(door, &parts, Some(EventBody::Text(text.to_owned())));
-            if let Ok(payload) = payload.within(body.len(), bytes_max) {
-                return Ok(payload);
-            }
-        }
-        Self::new(door, &parts, Some(EventBody::Binary(body.to_vec()))).within(body.len(), bytes_max)
+        text(&parts.headers, &body)
+            .and_then(|text| Self::new(door, &parts, Some(EventBody::Text(text.to_owned()))).within_limit())
+            .or_else(|| Self::new(door, &parts, Some(EventBody::Binary(body.to_vec()))).within_limit())
+            .ok_or_else(|| too_large(body.len() as u64, door, &parts))
     }
 
     fn new(door: Door, parts: &Parts, body: Option<EventBody>) -> Self {
@@ -80,23 +74,46 @@ impl Payload {
         }
     }
 
-    fn within(self, bytes: usize, bytes_max: u64) -> Result<Self, Refusal> {
-        if bytes_of(&self) <= PAYLOAD_BYTES_MAX { Ok(self) } else { Err(Refusal::TooLarge { bytes: bytes as u64, bytes_max }) }
+    fn within_limit(self) -> Option<Self> {
+        (bytes_of(&self) <= PAYLOAD_BYTES_MAX).then_some(self)
+    }
+}
+
+fn too_large(bytes: u64, door: Door, parts: &Parts) -> Refusal {
+    // The JSON around an empty body, and the name and quotes that a body brings.
+    let frame_bytes = bytes_of(&Payload::new(door, parts, None)) + r#","body":"""#.len() as u64;
+    Refusal::TooLarge { bytes, bytes_max: PAYLOAD_BYTES_MAX.saturating_sub(frame_bytes) / 4 * 3 }
+}
+
+/// Why a body was not collected.
+enum Uncollected {
+    /// It has this many bytes or more.
+    TooLong(u64),
+    /// It broke off.
+    Broken,
+}
+
+impl Uncollected {
+    fn into_refusal(self, door: Door, parts: &Parts) -> Refusal {
+        match self {
+            Self::TooLong(bytes) => too_large(bytes, door, parts),
+            Self::Broken => Refusal::Failed,
+        }
     }
 }
 
 /// Takes no more than could go through as text, where a byte may stay a byte.
-async fn collect(body: Body, bytes_max: u64) -> Result<Bytes, Refusal> {
-    let announced = body.size_hint().lower();
-    if announced > PAYLOAD_BYTES_MAX {
-        return Err(Refusal::TooLarge { bytes: announced, bytes_max });
+async fn collect(body: Body) -> Result<Bytes, Uncollected> {
+    let announced_bytes = body.size_hint().lower();
+    if announced_bytes > PAYLOAD_BYTES_MAX {
+        return Err(Uncollected::TooLong(announced_bytes));
     }
     match Limited::new(body, PAYLOAD_BYTES_MAX as usize).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge { bytes: PAYLOAD_BYTES_MAX, bytes_max }),
+        Err(error) if error.is::<LengthLimitError>() => Err(Uncollected::TooLong(PAYLOAD_BYTES_MAX)),
         Err(error) => {
             tracing::error!(%error, "the body of an answer broke off");
-            Err(Refusal::Failed)
+            Err(Uncollected::Broken)
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The Lambda door: events become requests, responses become answers, and nothing that goes wrong goes unsaid.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::panic::panic_any;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -15,6 +17,9 @@ use cache_api::lambda::{Door, LambdaDoor, PAYLOAD_BYTES_MAX, Payload, Refusal, S
 use http::{HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+
+use crate::support::emulator::Emulator;
+use crate::support::seaweed::{KEYS, seaweed};
 
 const DOORS: [Door; 3] = [Door::RestApi, Door::HttpApi, Door::FunctionUrl];
 
@@ -352,4 +357,113 @@ async fn a_panic_or_a_broken_body_is_an_answer_and_the_next_event_is_answered() 
         let payload = json_of(&door.answer(event(Door::HttpApi), in_a_minute()).await.unwrap());
         assert_eq!((payload["statusCode"].as_u64(), body_of(&payload)), (Some(200), b"well".to_vec()));
     }
+}
+
+/// What an answer to a file in `events/` has to be.
+enum Expected {
+    /// An answer of the original's API with this `value`.
+    Value(&'static str),
+    /// The same with a `value` that has this somewhere.
+    ValueWith(&'static str),
+    /// The bytes of this file of the sample data.
+    Object(&'static str),
+    /// No bytes, but the length of this file of the sample data.
+    Length(&'static str),
+    /// A problem document under this status.
+    Problem(u64),
+}
+
+/// Every file in `events/`, `rest-` and `http-` before each name, in an order in which something is there to be deleted.
+const EVENTS: [(&str, Expected); 10] = [
+    ("create", Expected::Value("{'result': 'success'}")),
+    ("read", Expected::Value("{'result': 'success'}")),
+    ("update", Expected::Value("{'result': 'success'}")),
+    ("post-form", Expected::Value("{'result': 'success'}")),
+    ("head", Expected::ValueWith("hits")),
+    ("cache-item-stats", Expected::ValueWith("[781 rows x 4 columns]")),
+    ("get-object", Expected::Object("bonds.parquet")),
+    ("head-object", Expected::Length("bonds.parquet")),
+    ("put-binary", Expected::Problem(415)),
+    ("delete", Expected::Value("{'cache_item deleted': 'terms.json'}")),
+];
+
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(in_repository("sample-data").join(name)).unwrap()
+}
+
+/// The real binary behind AWS's emulator, over a bucket with the sample data and an object that is too large for Lambda.
+async fn emulator_over_sample_data() -> Emulator {
+    let seaweed = seaweed().await;
+    let bucket = seaweed.create_bucket().await;
+    bucket.put_as("bonds.parquet", sample("bonds.parquet"), "application/vnd.apache.parquet", None).await;
+    bucket.put_as("terms.json", sample("terms.json"), "application/json", None).await;
+    bucket.put_as("large.bin", vec![0; 5_000_000], "application/octet-stream", None).await;
+    let (access_key, secret) = KEYS;
+    let endpoint = seaweed.endpoint();
+    Emulator::start(&[
+        ("AWS_ACCESS_KEY_ID", access_key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL_S3", &endpoint),
+        ("AWS_BUCKET_NAME", &bucket.name),
+    ])
+    .await
+}
+
+#[tokio::test]
+async fn every_file_in_events_is_answered_by_the_real_binary() {
+    let files = std::fs::read_dir(in_repository("events")).unwrap();
+    let files: BTreeSet<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let names = ["rest", "http"].iter().flat_map(|trigger| EVENTS.iter().map(move |(what, _)| format!("{trigger}-{what}.json")));
+    assert_eq!(files, names.collect(), "each file has a row here, each row a file");
+
+    let emulator = emulator_over_sample_data().await;
+    for trigger in ["rest", "http"] {
+        for (what, expected) in &EVENTS {
+            let file = std::fs::read_to_string(in_repository(&format!("events/{trigger}-{what}.json"))).unwrap();
+            let answer = emulator.invoke(&serde_json::from_str(&file).unwrap()).await;
+            check(&answer, expected, &format!("{trigger}-{what}: {answer}\n{}", emulator.log()));
+        }
+    }
+}
+
+fn check(answer: &Value, expected: &Expected, context: &str) {
+    let status = if let Expected::Problem(status) = expected { *status } else { 200 };
+    assert_eq!(answer["statusCode"], status, "{context}");
+    let value = || {
+        let body: Value = serde_json::from_slice(&body_of(answer)).unwrap_or_else(|error| panic!("{error}: {context}"));
+        text(body["return"]["value"].clone()).unwrap_or_else(|| panic!("no value: {context}"))
+    };
+    match expected {
+        Expected::Value(expected) => assert_eq!(value(), *expected, "{context}"),
+        Expected::ValueWith(part) => assert!(value().contains(part), "{context}"),
+        Expected::Object(name) => assert!(body_of(answer) == sample(name), "{context}"),
+        Expected::Length(name) => {
+            assert_eq!(header_of(answer, "content-length"), [sample(name).len().to_string()], "{context}");
+            assert_eq!(body_of(answer), b"", "{context}");
+        }
+        Expected::Problem(_) => assert_eq!(header_of(answer, "content-type"), ["application/problem+json"], "{context}"),
+    }
+}
+
+/// Pitfall 27, with the real binary: Lambda itself would have refused this answer, and nobody would have seen why.
+#[tokio::test]
+async fn the_real_binary_refuses_what_lambda_would_not_take_and_goes_on() {
+    let emulator = emulator_over_sample_data().await;
+    let get = |path: &str| {
+        let mut get = event(Door::RestApi);
+        get["path"] = json!(path);
+        get
+    };
+    let large = emulator.invoke(&get("/cache/large.bin")).await;
+    assert_eq!(header_of(&large, "content-type"), ["application/problem+json"], "{}", emulator.log());
+    let queue = emulator.invoke(&json!({"Records": [{"eventSource": "aws:sqs", "body": "secret"}]})).await;
+    assert_eq!(queue["errorType"], "Unanswered");
+    assert!(queue["errorMessage"].as_str().unwrap().ends_with("an SQS batch"), "{queue}");
+    let terms = emulator.invoke(&get("/cache/terms.json")).await;
+    assert_eq!((terms["statusCode"].as_u64(), body_of(&terms)), (Some(200), sample("terms.json")));
 }

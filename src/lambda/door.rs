@@ -36,9 +36,9 @@ impl Door {
     /// path; they name the same key, since a path is decoded once.
     ///
     /// Source: API Gateway, "Lambda proxy integrations in API Gateway" (format 1.0) and "Create AWS Lambda proxy integrations
-    /// for HTTP APIs" (2.0); what is encoded was measured on AWS by others: hotsock/voker#8, honojs/hono#2156,
-    /// localstack/localstack#7728; the stage: aws-powertools/powertools-lambda-python#579 and #621; a form's `+`:
-    /// aws/aws-cdk#19827.
+    /// for HTTP APIs" (2.0), which say nothing of encoding; that was measured on AWS by others: middleapi/standard-server#93
+    /// (all three, and the cut), honojs/hono#2156 (HTTP API), localstack/localstack#7728 (REST API); the stage:
+    /// aws-powertools/powertools-lambda-python#579 and #621; a form's `+`: aws/aws-cdk#19827.
     const fn path_is(self) -> PathIs {
         match self {
             Self::RestApi | Self::FunctionUrl => PathIs::Encoded,
@@ -143,7 +143,7 @@ impl Given {
 /// A stage's name stands in front of the path, as one segment; `$default` does not.
 fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     stage
-        .filter(|stage| !stage.is_empty())
+        .filter(|stage| !matches!(*stage, "" | "$default"))
         .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
         .unwrap_or(path)

@@ -207,6 +207,8 @@ fn the_stage_is_no_part_of_the_path_at_any_door() {
     let mut renamed = event.clone();
     renamed["requestContext"]["stage"] = json!("prod");
     assert_eq!(Door::HttpApi.request(renamed).unwrap().uri(), "/production/cache/a");
+    // The default stage is no segment, whatever the path is.
+    assert_eq!(arrived(Some(Door::HttpApi), "/$default/cache/a", "$default"), "/%24default/cache/a");
     // The root of a stage may come without a slash.
     let mut root = event;
     root["requestContext"]["stage"] = json!("prod");

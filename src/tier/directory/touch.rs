@@ -38,7 +38,10 @@ impl Disk {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a file's time of last use; compared with other files' by the sweep, decides no age")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file's time of last use; compared with other files' by the sweep, decides no age"
+)]
 fn now() -> SystemTime {
     SystemTime::now()
 }

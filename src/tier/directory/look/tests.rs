@@ -82,8 +82,7 @@ fn garbage_in_place_of_a_state_is_no_state_and_no_failure() {
     let of_another_key = encode(&State { key: "b".into(), ..held.state.clone() }).unwrap();
     let elsewhere = encode(&State { body: "../../../../../../etc/passwd".into(), ..held.state.clone() }).unwrap();
     let too_long = vec![b' '; 1 << 20];
-    let cases: [&[u8]; 7] =
-        [b"", b"\0\0\0\0", b"{}", &whole[..whole.len() / 2], &of_another_key, &elsewhere, &too_long];
+    let cases: [&[u8]; 7] = [b"", b"\0\0\0\0", b"{}", &whole[..whole.len() / 2], &of_another_key, &elsewhere, &too_long];
     for (number, garbage) in cases.into_iter().enumerate() {
         held.write_state(garbage);
         let looked = held.disk.look(&held.key, None).unwrap();

@@ -376,8 +376,9 @@ async fn a_body_that_the_disk_does_not_take_costs_the_store_and_leaves_no_half()
         let test = format!("{}::{name}", module_path!().split_once("::").unwrap().1);
         // Without the trap the kernel would kill the process instead of failing its write. 16 blocks are 8 or 16 KB.
         let script = r#"trap '' XFSZ; ulimit -f 16; exec "$0" --exact "$1" "$2""#;
-        let ran = Command::new("bash").args(["-c", script]).arg(std::env::current_exe().unwrap()).args([&test, LIMITED]);
-        let output = ran.stdin(Stdio::null()).output().unwrap();
+        let mut limited = Command::new("bash");
+        limited.args(["-c", script]).arg(std::env::current_exe().unwrap()).args([&test, LIMITED]);
+        let output = limited.stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
         return;

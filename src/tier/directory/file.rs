@@ -34,8 +34,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let aside = Aside::beside(path);
     aside.write(content)?;
     fs::rename(&aside.0, path)?;
-    // Its name has gone with the rename, and asking the server to remove nothing is a request too.
-    aside.is_gone();
+    aside.published();
     Ok(())
 }
 
@@ -69,7 +68,8 @@ impl Aside {
         Ok(file)
     }
 
-    fn is_gone(mut self) {
+    /// Its name has gone with a rename; asking the server to remove nothing would be a request too.
+    fn published(mut self) {
         self.0.clear();
     }
 }

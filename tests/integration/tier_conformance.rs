@@ -1,8 +1,10 @@
 //! What every tier must do, and what the shared one must besides: DESIGN part 6, step by step.
 
 use std::fs;
+#[cfg(feature = "failpoints")]
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -367,18 +369,13 @@ async fn a_directory_that_hangs_costs_a_second_and_then_nothing() {
     drop(fs::OpenOptions::new().write(true).open(&epoch).unwrap());
 }
 
-/// A full disk, told by the kernel: the process may write no file longer than a few KB. Runs itself in such a process.
+/// A full disk, told by the kernel: the process may write no file longer than a few KB.
 #[tokio::test]
 async fn a_body_that_the_disk_does_not_take_costs_the_store_and_leaves_no_half() {
-    const LIMITED: &str = "in-a-process-that-may-write-no-long-file";
     let name = "a_body_that_the_disk_does_not_take_costs_the_store_and_leaves_no_half";
-    if !std::env::args().any(|argument| argument == LIMITED) {
-        let test = format!("{}::{name}", module_path!().split_once("::").unwrap().1);
+    if told("limited").is_none() {
         // Without the trap the kernel would kill the process instead of failing its write. 16 blocks are 8 or 16 KB.
-        let script = r#"trap '' XFSZ; ulimit -f 16; exec "$0" --exact "$1" "$2""#;
-        let mut limited = Command::new("bash");
-        limited.args(["-c", script]).arg(std::env::current_exe().unwrap()).args([&test, LIMITED]);
-        let output = limited.stdin(Stdio::null()).output().unwrap();
+        let output = alone(name, "trap '' XFSZ; ulimit -f 16", &["limited=yes"]);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
         return;
@@ -394,6 +391,59 @@ async fn a_body_that_the_disk_does_not_take_costs_the_store_and_leaves_no_half()
     assert_eq!(all_files(dir.path()), held, "nothing is left over");
     assert_eq!(tier.get(&key).await.unwrap(), Some(kept("1", "small")), "what was believed is believed");
     assert_eq!(tier.doubt(&key).await.unwrap(), Doubted::Written);
+}
+
+/// "Killing any instance at any instruction leaves a directory that every other instance reads correctly."
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn whoever_is_killed_leaves_a_directory_that_others_read_correctly() {
+    let name = "whoever_is_killed_leaves_a_directory_that_others_read_correctly";
+    let key = key("dir/a");
+    if let (Some(point), Some(root)) = (told("killed-at"), told("in")) {
+        let tier = tier(Path::new(&root)).await;
+        fail::cfg(point.as_str(), "return").unwrap();
+        match point.split_once('-').unwrap().0 {
+            "fill" => tier.put(&key, kept("2", "two")).await.unwrap(),
+            "doubt" => drop(tier.doubt(&key).await.unwrap()),
+            _ => drop(tier.evict(&key).await.unwrap()),
+        }
+        panic!("went past `{point}`");
+    }
+    let one = Some(kept("1", "one"));
+    let points = [
+        ("fill-body-written", one.clone()),
+        ("fill-before-link", one.clone()),
+        ("fill-body-linked", one),
+        ("fill-state-written", Some(kept("2", "two"))),
+        ("doubt-token-written", None),
+        ("doubt-shard-written", None),
+        ("evict-state-removed", None),
+    ];
+    for (point, believed) in points {
+        let dir = tempfile::tempdir().unwrap();
+        let before = tier(dir.path()).await;
+        before.put(&key, kept("1", "one")).await.unwrap();
+        let epochs = (before.shard_epoch(key.hash().shard()).await.unwrap(), before.root_epoch().await.unwrap());
+        let output = alone(name, "ulimit -c 0", &[&format!("killed-at={point}"), &format!("in={}", dir.path().display())]);
+        const ABORTED: i32 = 6;
+        assert_eq!(output.status.signal(), Some(ABORTED), "{point}: {}", String::from_utf8_lossy(&output.stdout));
+
+        let next = tier(dir.path()).await;
+        assert_eq!(next.get(&key).await.unwrap(), believed, "{point}");
+        assert_eq!(next.health().damaged, 0, "{point}");
+        let is_doubt = !point.starts_with("fill");
+        if is_doubt {
+            // It has failed, so that the event comes again; what it left makes no difference.
+            assert_eq!(next.doubt(&key).await.unwrap(), Doubted::Written, "{point}");
+            let (shard, root) = (next.shard_epoch(key.hash().shard()).await.unwrap(), next.root_epoch().await.unwrap());
+            assert!(shard != epochs.0 && root != epochs.1, "{point}");
+        }
+        next.put(&key, kept("3", "three")).await.unwrap();
+        assert_eq!(next.get(&key).await.unwrap(), Some(kept("3", "three")), "{point}");
+        assert_eq!(fs::read_to_string(dir.path().join("dir/a")).unwrap(), "three", "{point}");
+        assert_eq!(next.evict(&key).await.unwrap(), Removed::Removed, "{point}");
+        assert!(!dir.path().join("dir/a").exists(), "{point}");
+    }
 }
 
 #[tokio::test]
@@ -414,6 +464,21 @@ async fn a_use_is_noted_by_the_mtime_of_the_state() {
     };
     tokio::time::timeout(Duration::from_secs(2), noted).await.expect("noted, though nobody waits for it");
     assert_eq!(tier.get(&key).await.unwrap(), Some(kept("1", "body")));
+}
+
+/// Runs the test of this file that is called `name` in a process of its own: after `setup`, a line of shell, and `told` what to do.
+fn alone(name: &str, setup: &str, told: &[&str]) -> Output {
+    let test = format!("{}::{name}", module_path!().split_once("::").unwrap().1);
+    let mut process = Command::new("bash");
+    process.args(["-c", &format!(r#"{setup}; exec "$0" "$@""#)]).arg(std::env::current_exe().unwrap());
+    // To the test harness the words are further filters, which fit no test.
+    process.args(["--exact", &test]).args(told);
+    process.stdin(Stdio::null()).output().unwrap()
+}
+
+/// What [`alone`] told this process under `name=`.
+fn told(name: &str) -> Option<String> {
+    std::env::args().find_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
 fn record() -> RecordId {

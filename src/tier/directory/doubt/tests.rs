@@ -5,7 +5,7 @@ use super::*;
 use crate::entry::{Entry, Media, Version};
 use crate::freshness::Timestamp;
 use crate::key::Prefix;
-use crate::record::RecordId;
+use crate::key::RecordId;
 use crate::tier::{Epoch, Looked, Stored};
 
 const ASKED: Timestamp = Timestamp::from_millis(1_700_000_100_000);

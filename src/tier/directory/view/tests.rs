@@ -6,7 +6,7 @@ use super::*;
 use crate::entry::{Entry, Media, Version};
 use crate::freshness::Timestamp;
 use crate::key::Prefix;
-use crate::record::RecordId;
+use crate::key::RecordId;
 use crate::tier::Stored;
 use crate::tier::directory::layout::Disk;
 

@@ -20,7 +20,8 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     key: Option<Key>,
-    headers: HeaderMap,
+    /// Boxed, for a problem is a result's other side in many places.
+    headers: Box<HeaderMap>,
 }
 
 /// A front door's own reasons to refuse a request.
@@ -113,7 +114,7 @@ impl Problem {
     }
 
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl fmt::Display) -> Self {
-        Self { status, slug, title, detail: detail.to_string(), key: None, headers: HeaderMap::new() }
+        Self { status, slug, title, detail: detail.to_string(), key: None, headers: Box::default() }
     }
 }
 
@@ -133,7 +134,7 @@ impl IntoResponse for Problem {
         if let Some(key) = self.key {
             document.insert("key".to_owned(), Value::from(key.as_str()));
         }
-        let mut response = (self.status, self.headers, Value::from(document).to_string()).into_response();
+        let mut response = (self.status, *self.headers, Value::from(document).to_string()).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }

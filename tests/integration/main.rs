@@ -7,6 +7,7 @@ mod http_door;
 mod keys_at_doors;
 mod lambda_door;
 mod pitfalls;
+mod readme;
 mod record_conformance;
 mod record_directory;
 mod record_faults;

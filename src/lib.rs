@@ -27,6 +27,7 @@
 pub mod key;
 
 pub mod freshness;
+pub mod python_value;
 
 pub mod entry;
 pub mod error;

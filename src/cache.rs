@@ -1,1 +1,304 @@
-//! Not there yet.
+//! The cache: the read path's control flow, doubts and evictions. Knows no HTTP, no AWS, no files, and no clock.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+
+use crate::error::{Error, Result};
+use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
+use crate::key::{InvalidKey, Key};
+use crate::record::Record;
+use crate::tier::memory::{DerivedName, Held};
+use crate::tier::{Doubted, Listed, MemoryTier, Removed, SharedTier, Tier, TierName, Token};
+
+mod answer;
+mod counters;
+mod derive;
+mod epochs;
+mod fill;
+mod flight;
+mod floor;
+mod look;
+
+pub use answer::{Ask, Read, Served, Timings};
+pub use counters::Counts;
+
+use counters::Counters;
+use epochs::Epochs;
+use fill::{Fill, Filled, Landed, Under};
+use flight::Flights;
+use floor::Floors;
+use look::{Grounds, Sight};
+
+/// Answers from memory, else from the shared tier, else from the record.
+pub struct Cache {
+    memory: MemoryTier,
+    shared: Option<Arc<dyn SharedTier>>,
+    record: Arc<dyn Record>,
+    policy: Policy,
+    epochs: Epochs,
+    floors: Mutex<Floors>,
+    fills: Flights<Key, Option<Token>, Landed>,
+    makings: Flights<DerivedName, (), Result<derive::Value>>,
+    /// Lets as many derived values be made at a time as there are cores.
+    makers: Arc<Semaphore>,
+    /// How far the record's clock is ahead of ours.
+    ahead_millis: AtomicI64,
+    counters: Counters,
+}
+
+impl Cache {
+    /// Puts a cache together. Without a shared tier nothing vouches for memory longer than the policy's `memory_max_age`.
+    pub fn new(memory: MemoryTier, shared: Option<Arc<dyn SharedTier>>, record: Arc<dyn Record>, policy: Policy) -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Arc::new(Self {
+            memory,
+            shared,
+            record,
+            policy,
+            epochs: Epochs::new(policy.memory_max_age),
+            floors: Mutex::default(),
+            fills: Flights::default(),
+            makings: Flights::default(),
+            makers: Arc::new(Semaphore::new(cores)),
+            ahead_millis: AtomicI64::new(0),
+            counters: Counters::default(),
+        })
+    }
+
+    /// Parses the name of an object of this cache's record.
+    ///
+    /// # Errors
+    /// The rule of a key that `text` breaks.
+    pub fn key(&self, text: &str) -> Result<Key, InvalidKey> {
+        Key::parse(text, self.record.prefix())
+    }
+
+    /// Reads `key` from where it is nearest and may be believed. The six steps are DESIGN part 5's.
+    ///
+    /// # Errors
+    /// `NotFound`, and what the record's `fetch` says where no stale entry may stand in.
+    pub async fn read(self: &Arc<Self>, key: &Key, ask: Ask) -> Result<Read> {
+        let answer = self.read_uncounted(key, ask, Past::Welcome).await;
+        self.counters.count(&answer);
+        answer
+    }
+
+    /// Doubts `key`, then asks the record for it.
+    ///
+    /// # Errors
+    /// `NotWritten` where the doubt failed; else as [`Cache::read`].
+    pub async fn update(self: &Arc<Self>, key: &Key, ask: Ask) -> Result<Read> {
+        self.doubt(key).await?;
+        let answer = self.read_uncounted(key, ask, Past::Doubted).await;
+        self.counters.count(&answer);
+        answer
+    }
+
+    /// Sees to it that the next read of `key`, on any instance, asks the record.
+    ///
+    /// # Errors
+    /// `NotWritten`; then other instances may not know.
+    pub async fn doubt(&self, key: &Key) -> Result<Doubted> {
+        self.counters.count_doubt();
+        let written = match &self.shared {
+            Some(shared) => shared.doubt(key).await,
+            None => Ok(Doubted::NobodyHeld),
+        };
+        self.fills.doubt(key);
+        self.epochs.forget();
+        if let Some(held) = self.memory.held(key) {
+            held.doubt();
+        }
+        written
+    }
+
+    /// Drops `key` from every tier. Never from the record.
+    ///
+    /// # Errors
+    /// `NotWritten`; then other instances may still have it.
+    pub async fn evict(&self, key: &Key) -> Result<Removed> {
+        self.counters.count_eviction();
+        let shared = match &self.shared {
+            Some(shared) => shared.evict(key).await,
+            None => Ok(Removed::NothingHeld),
+        };
+        self.fills.doubt(key);
+        self.epochs.forget();
+        let memory = self.memory.remove(key).await?;
+        Ok(if memory == Removed::Removed { memory } else { shared? })
+    }
+
+    /// What is cached, by key: in any tier, each key once, as it was last confirmed.
+    pub async fn list(&self) -> Vec<Listed> {
+        let mut lines = self.memory.list().await.unwrap_or_default();
+        if let Some(shared) = &self.shared {
+            lines.extend(shared.list().await.unwrap_or_default());
+        }
+        let mut by_key = BTreeMap::<String, Listed>::new();
+        for line in lines {
+            let newest = by_key.entry(line.key.clone()).or_insert_with(|| line.clone());
+            if line.confirmed_at > newest.confirmed_at {
+                *newest = line;
+            }
+        }
+        by_key.into_values().collect()
+    }
+
+    /// What the cache holds and has answered.
+    pub async fn head(&self) -> Head {
+        let directory = match &self.shared {
+            Some(shared) => shared.list().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        Head {
+            keys: self.list().await.len() as u64,
+            memory_bytes: self.memory.used_bytes(),
+            memory_budget_bytes: self.memory.budget_bytes(),
+            directory_keys: directory.len() as u64,
+            directory_bytes: directory.iter().map(|line| line.size).sum(),
+            counts: self.counters.counts(),
+        }
+    }
+
+    async fn read_uncounted(self: &Arc<Self>, key: &Key, ask: Ask, past: Past) -> Result<Read> {
+        let mut timings = Timings::default();
+        loop {
+            let held = self.memory.held(key);
+            if past == Past::Welcome
+                && let Some(held) = held.as_ref().filter(|held| self.may_serve(held, ask.now))
+            {
+                return self.hit(key, held, TierName::Memory, ask, timings);
+            }
+            let grounds = match self.look(key, held, ask, &mut timings).await {
+                Sight::Hit(held, tier) if past == Past::Welcome => return self.hit(key, &held, tier, ask, timings),
+                Sight::Hit(held, _) => Grounds { token: held.token, epoch: held.vouchers().epoch },
+                Sight::Ask(grounds) => grounds,
+            };
+            let place = self.fills.join(key, grounds.token, |doubt| {
+                let (cache, key) = (Arc::clone(self), key.clone());
+                async move { Fill::new(&cache, &key, Under { grounds, past, doubt }, ask).fly().await }
+            });
+            let landed = timeout_at(ask.deadline.into(), place.end).await.map_err(|_| Error::Deadline { key: key.clone() })?;
+            let landed = landed.ok_or_else(|| Error::Unreachable { key: key.clone(), cause: "the fill was cut short".into() })?;
+            match landed {
+                Landed::Filled(filled) if !self.is_overtaken(key, &filled) => {
+                    return self.handed_over(key, &filled, !place.leads, ask, timings);
+                }
+                Landed::Filled(_) | Landed::Overtaken => {}
+                // That was the time of whoever started the flight; ours is not up.
+                Landed::Failed(Error::Deadline { .. }) if !place.leads => {}
+                Landed::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Step 1: whether memory may answer without a look at anything.
+    fn may_serve(&self, held: &Held, now: Moment) -> bool {
+        let vouchers = held.vouchers();
+        let asked_within = |max_age| vouchers.asked.is_some_and(|asked| now.since(asked) < max_age);
+        if held.entry.is_none() {
+            return asked_within(self.policy.negative_max_age);
+        }
+        let vouched_for = asked_within(self.policy.memory_max_age)
+            || vouchers.epoch.is_some_and(|epoch| self.epochs.current(held.shard, now) == Some(epoch));
+        vouched_for && self.is_fresh(held, now)
+    }
+
+    fn is_fresh(&self, held: &Held, now: Moment) -> bool {
+        self.age_of(held, now) < self.policy.local_max_age
+    }
+
+    fn age_of(&self, held: &Held, now: Moment) -> Duration {
+        self.age(held.confirmed_at, now).max(held.age(now))
+    }
+
+    fn hit(&self, key: &Key, held: &Held, tier: TierName, ask: Ask, timings: Timings) -> Result<Read> {
+        let served = Served::Hit(tier);
+        self.answer(key, held, served, ask, Handed { collapsed: false, stored: true, timings })
+    }
+
+    /// Step 6 for each caller of a flight.
+    fn handed_over(&self, key: &Key, filled: &Filled, collapsed: bool, ask: Ask, mut timings: Timings) -> Result<Read> {
+        timings.record = filled.timings.record;
+        timings.add_directory(filled.timings.directory.unwrap_or_default());
+        self.answer(key, &filled.held, filled.served, ask, Handed { collapsed, stored: filled.stored, timings })
+    }
+
+    fn answer(&self, key: &Key, held: &Held, served: Served, ask: Ask, handed: Handed) -> Result<Read> {
+        let age = self.age_of(held, ask.now);
+        let Some(entry) = held.entry.clone() else {
+            let remembered_for = matches!(served, Served::Hit(_)).then_some(age);
+            return Err(Error::NotFound { key: key.clone(), remembered_for });
+        };
+        let Handed { collapsed, stored, timings } = handed;
+        let ttl = self.policy.local_max_age.saturating_sub(age);
+        Ok(Read { entry, served, collapsed, stored, age, ttl, timings })
+    }
+
+    fn is_overtaken(&self, key: &Key, filled: &Filled) -> bool {
+        self.floors().overtook(key, &filled.seen, filled.asked)
+    }
+
+    fn age(&self, confirmed_at: Timestamp, now: Moment) -> Duration {
+        self.record_time(now).since(confirmed_at)
+    }
+
+    /// Our clock as corrected by the record's.
+    fn record_time(&self, now: Moment) -> Timestamp {
+        Timestamp::from_millis(now.wall.as_millis().saturating_add_signed(self.ahead_millis.load(Ordering::Relaxed)))
+    }
+
+    fn correct_clock(&self, bounds: Option<ClockBounds>) {
+        if let Some(bounds) = bounds {
+            let ahead_millis = bounds.correct(self.ahead_millis.load(Ordering::Relaxed));
+            self.ahead_millis.store(ahead_millis, Ordering::Relaxed);
+        }
+    }
+
+    fn floors(&self) -> MutexGuard<'_, Floors> {
+        self.floors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the cache holds and has answered; bytes with bookkeeping in memory, of bodies alone in the directory.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Head {
+    /// Keys held in any tier.
+    pub keys: u64,
+    /// Bytes in use in memory.
+    pub memory_bytes: u64,
+    /// The most memory may use.
+    pub memory_budget_bytes: u64,
+    /// Keys held in the shared directory.
+    pub directory_keys: u64,
+    /// Bytes of the bodies in the shared directory.
+    pub directory_bytes: u64,
+    /// What has been answered.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// Whether what is known from before the read may answer it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    /// It may, if it is fresh.
+    Welcome,
+    /// It was just doubted: the record is asked.
+    Doubted,
+}
+
+/// How an entry got to a caller.
+struct Handed {
+    collapsed: bool,
+    stored: bool,
+    timings: Timings,
+}
+
+#[cfg(test)]
+mod tests;

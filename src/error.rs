@@ -1,17 +1,42 @@
 //! The one error of the crate: a variant per thing its reader can do about it.
 
 use std::error::Error as StdError;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::key::{InvalidKey, Key};
 
-/// The cause behind an error, kept for the log and never shown to a caller.
-pub type Cause = Box<dyn StdError + Send + Sync>;
+/// The cause behind an error, kept for the log and never shown to a caller. Shared, as the callers of one flight share its end.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn StdError + Send + Sync>);
+
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Cause {
+    fn from(error: E) -> Self {
+        Self(error.into().into())
+    }
+}
+
+impl Deref for Cause {
+    type Target = dyn StdError + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
 
 /// What the crate's operations answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, by what can be done about it. Messages name no bucket, endpoint or local path; causes may.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The name given is no key. Mend the name.
     #[error("invalid key: {0}")]
@@ -21,6 +46,8 @@ pub enum Error {
     NotFound {
         /// What was asked for.
         key: Key,
+        /// How long ago the record said so; `None` where it was asked for this answer.
+        remembered_for: Option<Duration>,
     },
     /// The record refuses to give the object. Mend the permissions of this service.
     #[error("the record does not let this service read `{key}`")]
@@ -145,6 +172,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The causes behind this error, outermost first, for the log; empty where there are none.
+    pub fn cause_text(&self) -> String {
+        let mut texts = Vec::new();
+        let mut cause = StdError::source(self);
+        while let Some(error) = cause {
+            texts.push(error.to_string());
+            cause = error.source();
+        }
+        texts.join(": ")
+    }
+
     /// Whether a stale entry may stand in: the record could not be asked, and did not say no.
     pub fn lets_stale_stand_in(&self) -> bool {
         matches!(

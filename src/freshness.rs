@@ -127,6 +127,10 @@ impl Default for Policy {
     }
 }
 
+/// When an answer is of no use any more. Travels with a request, so that whoever asks the record gives up in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(pub Instant);
+
 /// Measures how long something took, for `Server-Timing` and logs. Decides nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);

@@ -15,7 +15,9 @@ mod directory;
 #[cfg(feature = "aws")]
 mod s3;
 
+pub use directory::DirectoryRecord;
 #[cfg(feature = "aws")]
+pub use s3::{S3Location, S3Record};
 
 /// The system of record. Nothing here writes to it.
 #[async_trait]

@@ -14,6 +14,8 @@ use crate::key::{Key, Shard};
 pub mod directory;
 pub mod memory;
 
+pub use memory::MemoryTier;
+
 /// A place that keeps entries.
 #[async_trait]
 pub trait Tier: Send + Sync + 'static {

@@ -1,1 +1,141 @@
-//! Stub.
+//! S3 as the record: one GET a fetch, through `aws-sdk-s3`. An edge: it asks for the time.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::ChecksumMode;
+use tokio::sync::OnceCell;
+use tracing::warn;
+
+use crate::entry::Version;
+use crate::error::{Error, Result};
+use crate::freshness::ClockBounds;
+use crate::key::{Key, Prefix};
+use crate::record::s3::answer::Got;
+use crate::record::s3::clock::ClockWatch;
+use crate::record::{Answer, Fetched, Record, RecordId};
+
+mod answer;
+mod body;
+mod client;
+mod clock;
+
+/// What names the data in S3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Location {
+    /// The bucket.
+    pub bucket: String,
+    /// What stands before every key.
+    pub prefix: Prefix,
+    /// The URL of an S3-compatible server, which is then asked for `/bucket/key`; `None` for AWS, which is asked for
+    /// `/key` at the bucket's own host.
+    pub endpoint: Option<String>,
+}
+
+/// A bucket in S3, or in a server that speaks as S3 does.
+///
+/// Its client, with credentials and TLS, is made by the first fetch: what is served from a tier does without.
+#[derive(Debug)]
+pub struct S3Record {
+    location: S3Location,
+    id: RecordId,
+    size_max: u64,
+    given: Option<SdkConfig>,
+    client: OnceCell<Client>,
+}
+
+impl S3Record {
+    /// A record of objects of up to `size_max` bytes; credentials and region are found by the SDK's default chains.
+    pub fn new(location: S3Location, size_max: u64) -> Self {
+        let endpoint = location.endpoint.as_deref().unwrap_or_default();
+        let id = RecordId::of(&["s3", endpoint, &location.bucket, location.prefix.as_str()]);
+        Self { location, id, size_max, given: None, client: OnceCell::new() }
+    }
+
+    /// As [`S3Record::new`], with credentials and region from `given` instead of the environment.
+    pub fn with_config(location: S3Location, size_max: u64, given: SdkConfig) -> Self {
+        Self { given: Some(given), ..Self::new(location, size_max) }
+    }
+
+    /// Asks until there is an answer that can be used: conditionally, and then at most once more for each thing that
+    /// may be wrong with an answer.
+    async fn ask(&self, key: &Key, known: Option<&Version>) -> Result<Answer> {
+        let mut condition = known;
+        let mut was_damaged = false;
+        loop {
+            let (got, clock) = self.exchange(key, condition).await;
+            let fetched = match (got, condition) {
+                (Ok(Got::Object(entry)), _) => Fetched::Changed(entry),
+                (Ok(Got::Missing), _) => Fetched::Missing,
+                // S3 says when. Other servers need not (RFC 9110, 15.4.5); then the entity tag is all there is to go by.
+                (Ok(Got::Unmodified { last_modified }), Some(known))
+                    if last_modified.is_none_or(|time| time == known.last_modified) =>
+                {
+                    Fetched::Unchanged
+                }
+                // The same bytes were written anew: only the object itself has all that changed.
+                (Ok(Got::Unmodified { .. }), Some(_)) => {
+                    condition = None;
+                    continue;
+                }
+                (Ok(Got::Unmodified { .. }), None) => {
+                    let cause = "S3 answered 304 to a request without a condition".into();
+                    return Err(Error::Unreachable { key: key.clone(), cause });
+                }
+                (Err(error @ Error::Corrupted { .. }), _) if !was_damaged => {
+                    warn!(%key, %error, "an object arrived damaged and is fetched once more");
+                    was_damaged = true;
+                    continue;
+                }
+                (Err(error), _) => return Err(error),
+            };
+            return Ok(Answer { fetched, clock });
+        }
+    }
+
+    /// One GET, retried by the SDK where there was no answer or "try again"; and what it shows of the record's clock.
+    async fn exchange(&self, key: &Key, condition: Option<&Version>) -> (Result<Got>, Option<ClockBounds>) {
+        let client = match self.client.get_or_try_init(|| client::connect(&self.location, self.given.as_ref())).await {
+            Ok(client) => client,
+            Err(cause) => return (Err(Error::Unreachable { key: key.clone(), cause }), None),
+        };
+        let watch = ClockWatch::default();
+        let sent = client
+            .get_object()
+            .bucket(&self.location.bucket)
+            .key(format!("{}{}", self.location.prefix.as_str(), key.as_str()))
+            .set_if_none_match(condition.map(|version| version.etag.to_string()))
+            .checksum_mode(ChecksumMode::Enabled)
+            .customize()
+            .interceptor(watch.clone())
+            .send()
+            .await;
+        let got = match sent {
+            Ok(output) => answer::entry(key, output, self.size_max).await.map(Got::Object),
+            Err(refused) => answer::judge(key, refused),
+        };
+        (got, watch.bounds())
+    }
+}
+
+#[async_trait]
+impl Record for S3Record {
+    fn id(&self) -> &RecordId {
+        &self.id
+    }
+
+    fn prefix(&self) -> &Prefix {
+        &self.location.prefix
+    }
+
+    async fn fetch(&self, key: &Key, known: Option<&Version>, deadline: Instant) -> Result<Answer> {
+        // The timer counts whole milliseconds, and an answer may take less.
+        if clock::has_passed(deadline) {
+            return Err(Error::Deadline { key: key.clone() });
+        }
+        let answer = tokio::time::timeout_at(deadline.into(), self.ask(key, known)).await;
+        answer.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() }))
+    }
+}

@@ -8,6 +8,7 @@ mod keys_at_doors;
 mod lambda_door;
 mod pitfalls;
 mod record_conformance;
+mod record_directory;
 mod record_faults;
 mod record_s3;
 mod settings;

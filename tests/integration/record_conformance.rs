@@ -1,1 +1,248 @@
-//! Not there yet.
+//! What every record promises, whatever it stands on; each implementation calls [`a_record_keeps_its_promises`].
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cache_api::entry::{Checksum, Entry, Version};
+use cache_api::error::Error;
+use cache_api::freshness::Timestamp;
+use cache_api::key::Key;
+use cache_api::record::{Fetched, Record};
+
+/// How a test changes what a record holds, beside the record: the record itself never writes.
+#[async_trait]
+pub trait Site: Send + Sync {
+    /// Makes `body` the object under `key`, in one step and in place of what was there; `content_type` is what its
+    /// writer calls it, for those sites that take it down.
+    async fn put(&self, key: &Key, body: Bytes, content_type: &str);
+
+    /// Takes the object under `key` away; nothing happens where there is none.
+    async fn delete(&self, key: &Key);
+}
+
+/// Names that clients, URL libraries and file systems like to change. Each is an object of its own.
+pub const AWKWARD_KEYS: [&str; 22] = [
+    "a b.csv",
+    "a+b.csv",
+    "a%20b.csv",
+    "a%2Bb.csv",
+    "100%.csv",
+    "a%2Fb.csv",
+    "a%252Fb.csv",
+    "a/b.csv",
+    "a\\b.csv",
+    "year=2024/month=01/part-0.csv",
+    "user@host.csv",
+    "it's.csv",
+    "say \"hi\".csv",
+    "what?.csv",
+    "what.csv",
+    "part#1.csv",
+    "a&b;c,d:e.csv",
+    "<x>|*$`~!(){}[]^.csv",
+    "prix-é.csv",
+    "prix-e\u{301}.csv",
+    "価格/📈.csv",
+    "a.b..c...csv",
+];
+
+/// Runs every promise against `record`. The keys it uses all begin with `conformance/`.
+pub async fn a_record_keeps_its_promises(record: &dyn Record, site: &dyn Site) {
+    an_absent_object_is_missing(record, site).await;
+    an_object_comes_whole_with_true_facts(record, site).await;
+    an_unchanged_object_moves_no_body(record, site).await;
+    a_replaced_object_has_another_version(record, site).await;
+    a_deleted_object_is_missing_to_who_knew_it(record, site).await;
+    a_version_is_known_by_its_time_as_well(record, site).await;
+    an_empty_object_is_an_object(record, site).await;
+    a_large_object_comes_whole(record, site).await;
+    every_awkward_key_is_an_object_of_its_own(record, site).await;
+    a_neighbour_is_never_answered(record, site).await;
+    a_deadline_that_has_passed_is_said(record, site).await;
+}
+
+/// "What was never there, or is there no more, is missing; that is an answer and no error."
+pub async fn an_absent_object_is_missing(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "absent.csv");
+    assert_eq!(fetch(record, &key, None).await, Fetched::Missing, "never there");
+    let nobody_has = Version { etag: "\"nobody has this\"".into(), last_modified: Timestamp::from_millis(1_000) };
+    assert_eq!(fetch(record, &key, Some(&nobody_has)).await, Fetched::Missing, "never there, asked conditionally");
+    site.put(&key, "ibm,231.7\n".into(), "text/csv").await;
+    fetch_changed(record, &key, None).await;
+    site.delete(&key).await;
+    assert_eq!(fetch(record, &key, None).await, Fetched::Missing, "there no more");
+    assert_eq!(fetch(record, &self::key(record, "no/such/directory.csv"), None).await, Fetched::Missing, "below nothing");
+}
+
+/// "Body, size, checksum, media type and version are those of one object."
+pub async fn an_object_comes_whole_with_true_facts(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "whole.json");
+    let body = Bytes::from_static(b"{\"ibm\": 231.7}");
+    site.put(&key, body.clone(), "application/json").await;
+    let entry = fetch_changed(record, &key, None).await;
+    assert_true(&entry, &body);
+    assert_eq!(entry.facts.content_type.as_deref(), Some("application/json"));
+    assert_eq!(entry.facts.content_encoding, None);
+    assert_eq!(fetch_changed(record, &key, None).await, entry, "a second look gives the same");
+    site.delete(&key).await;
+}
+
+/// "Who knows the version is told so, and gets no body; who knows another gets this one."
+pub async fn an_unchanged_object_moves_no_body(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "unchanged.csv");
+    site.put(&key, "ibm,231.7\n".into(), "text/csv").await;
+    let entry = fetch_changed(record, &key, None).await;
+    assert_eq!(fetch(record, &key, Some(&entry.version)).await, Fetched::Unchanged);
+    assert_eq!(fetch(record, &key, Some(&entry.version)).await, Fetched::Unchanged, "and again");
+    let other = Version { etag: "\"another\"".into(), ..entry.version.clone() };
+    assert_eq!(fetch_changed(record, &key, Some(&other)).await, entry);
+    site.delete(&key).await;
+}
+
+/// "Other bytes have another version, also at the same size and within the same second."
+pub async fn a_replaced_object_has_another_version(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "replaced.csv");
+    let mut seen: Vec<Version> = Vec::new();
+    for body in ["ibm,231.7\n", "ibm,231.8\n", "ibm,231.9\n"] {
+        site.put(&key, body.into(), "text/csv").await;
+        let entry = fetch_changed(record, &key, seen.last()).await;
+        assert_true(&entry, body.as_bytes());
+        assert!(seen.iter().all(|version| version.etag != entry.version.etag), "{seen:?} and again {:?}", entry.version);
+        if let Some(last) = seen.last() {
+            assert!(last.last_modified <= entry.version.last_modified, "time runs forward");
+        }
+        seen.push(entry.version);
+    }
+    site.delete(&key).await;
+}
+
+/// "Knowing a version does not bring back an object that is gone."
+pub async fn a_deleted_object_is_missing_to_who_knew_it(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "deleted.csv");
+    site.put(&key, "ibm,231.7\n".into(), "text/csv").await;
+    let known = fetch_changed(record, &key, None).await.version;
+    site.delete(&key).await;
+    assert_eq!(fetch(record, &key, Some(&known)).await, Fetched::Missing);
+    site.put(&key, "ibm,231.8\n".into(), "text/csv").await;
+    assert_true(&fetch_changed(record, &key, Some(&known)).await, b"ibm,231.8\n");
+    site.delete(&key).await;
+}
+
+/// "A version is the entity tag and the time; with another time it is another version."
+pub async fn a_version_is_known_by_its_time_as_well(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "time.csv");
+    site.put(&key, "ibm,231.7\n".into(), "text/csv").await;
+    let entry = fetch_changed(record, &key, None).await;
+    // A year earlier: S3 compares the entity tag alone where it gets both, so that its 304 shows the other time.
+    let earlier = entry.version.last_modified.as_millis() - 365 * 24 * 60 * 60 * 1000;
+    let known = Version { last_modified: Timestamp::from_millis(earlier), ..entry.version.clone() };
+    assert_eq!(fetch_changed(record, &key, Some(&known)).await, entry);
+    site.delete(&key).await;
+}
+
+/// "No bytes are a body too."
+pub async fn an_empty_object_is_an_object(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "empty.csv");
+    site.put(&key, Bytes::new(), "text/csv").await;
+    let entry = fetch_changed(record, &key, None).await;
+    assert_true(&entry, b"");
+    assert_eq!(fetch(record, &key, Some(&entry.version)).await, Fetched::Unchanged);
+    site.delete(&key).await;
+}
+
+/// "5 MB come as they are."
+pub async fn a_large_object_comes_whole(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "large.parquet");
+    // Of a period that is no power of two, so that a part put in the wrong place shows.
+    let body: Bytes = (0..5_000_000_u32).map(|index| (index % 251) as u8).collect();
+    site.put(&key, body.clone(), "application/vnd.apache.parquet").await;
+    let entry = fetch_changed(record, &key, None).await;
+    assert_true(&entry, &body);
+    assert_eq!(entry.facts.content_type.as_deref(), Some("application/vnd.apache.parquet"));
+    site.delete(&key).await;
+}
+
+/// Pitfall 19. "The key a client names is the key the record is asked for, byte for byte."
+pub async fn every_awkward_key_is_an_object_of_its_own(record: &dyn Record, site: &dyn Site) {
+    for name in AWKWARD_KEYS {
+        site.put(&key(record, name), name.into(), "text/csv").await;
+    }
+    for name in AWKWARD_KEYS {
+        let entry = fetch_changed(record, &key(record, name), None).await;
+        assert_eq!(entry.body, name.as_bytes(), "{name}");
+    }
+    for name in AWKWARD_KEYS {
+        site.delete(&key(record, name)).await;
+        assert_eq!(fetch(record, &key(record, name), None).await, Fetched::Missing, "{name}");
+    }
+}
+
+/// Pitfall 19. "A name that is nearly a key's does not answer that key's bytes."
+pub async fn a_neighbour_is_never_answered(record: &dyn Record, site: &dyn Site) {
+    let object = key(record, "neighbour/a b.csv");
+    site.put(&object, "ibm,231.7\n".into(), "text/csv").await;
+    for name in [
+        "neighbour",
+        "neighbour/",
+        "neighbour//a b.csv",
+        "neighbour/a b.csv/",
+        "neighbour/a b.csv/c",
+        "neighbour/a+b.csv",
+        "neighbour/a%20b.csv",
+        "neighbour%2Fa b.csv",
+        "neighbour\\a b.csv",
+        "neighbour/A B.csv",
+        "neighbour/a b.csv ",
+        "neighbour/a b",
+    ] {
+        assert_eq!(fetch(record, &key(record, name), None).await, Fetched::Missing, "{name:?}");
+    }
+    fetch_changed(record, &object, None).await;
+    site.delete(&object).await;
+}
+
+/// "No answer after the deadline."
+pub async fn a_deadline_that_has_passed_is_said(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "deadline.csv");
+    site.put(&key, "ibm,231.7\n".into(), "text/csv").await;
+    let answer = record.fetch(&key, None, now()).await;
+    assert!(matches!(&answer, Err(Error::Deadline { key: named }) if *named == key), "{answer:?}");
+    site.delete(&key).await;
+}
+
+/// The key `conformance/<name>` of `record`.
+fn key(record: &dyn Record, name: &str) -> Key {
+    Key::parse(&format!("conformance/{name}"), record.prefix()).expect("a key")
+}
+
+/// What the record answers within a minute.
+async fn fetch(record: &dyn Record, key: &Key, known: Option<&Version>) -> Fetched {
+    let answer = record.fetch(key, known, now() + Duration::from_secs(60)).await;
+    answer.unwrap_or_else(|error| panic!("{key}: {error}: {error:?}")).fetched
+}
+
+/// The entry that the record answers with.
+async fn fetch_changed(record: &dyn Record, key: &Key, known: Option<&Version>) -> Entry {
+    match fetch(record, key, known).await {
+        Fetched::Changed(entry) => entry,
+        other => panic!("{key}: {other:?}, not an entry"),
+    }
+}
+
+#[track_caller]
+fn assert_true(entry: &Entry, body: &[u8]) {
+    // Not assert_eq: a body of 5 MB tells nobody anything.
+    assert!(entry.body == body, "another body of {} bytes, not {}", entry.body.len(), body.len());
+    assert_eq!(entry.facts.size, body.len() as u64);
+    assert_eq!(entry.facts.checksum, Checksum::of(body));
+    let etag = &entry.version.etag;
+    assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "{etag} is no strong entity tag");
+    assert_eq!(entry.version.last_modified.as_millis() % 1000, 0, "a time that a header can say");
+    assert!(entry.version.last_modified > Timestamp::from_millis(0), "a time");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is an edge")]
+fn now() -> Instant {
+    Instant::now()
+}

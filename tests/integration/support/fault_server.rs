@@ -1,1 +1,280 @@
-//! Not there yet.
+//! A small server that speaks as S3 does, holds objects in memory and fails on demand, as no real server does.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::proxy::Asked;
+
+/// The one bucket there is.
+pub const BUCKET: &str = "fault-bucket";
+
+/// When objects were last modified that were put without saying.
+pub const LAST_MODIFIED: &str = "Mon, 06 Jan 2025 10:00:00 GMT";
+
+/// Stands in every error, as the token that was sent does in some of S3's: it must not reach a log.
+pub const SECRET_TOKEN: &str = "IQoJb3JpZ2luX2VjEsecret";
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// 503 `SlowDown`.
+    SlowDown,
+    /// 429 without a body.
+    TooManyRequests,
+    /// 500 `InternalError`.
+    InternalError,
+    /// 403 `AccessDenied`.
+    AccessDenied,
+    /// 404 `NoSuchKey`.
+    NoSuchKey,
+    /// 404 `NoSuchBucket`.
+    NoSuchBucket,
+    /// This status with this error code of S3.
+    Refusal(u16, &'static str),
+    /// The connection is closed before anything is answered.
+    HangUp,
+    /// Nothing is answered, for ever.
+    Stall,
+    /// The head is right; the connection closes after this many bytes of the body.
+    CutBody(usize),
+    /// The head is right; after this many bytes of the body nothing comes, for ever.
+    StallBody(usize),
+    /// The object, with the checksum of other bytes.
+    WrongChecksum,
+    /// The object, without this header. Without `content-length` it comes in chunks.
+    Without(&'static str),
+    /// The object, with this header.
+    With(&'static str, String),
+    /// 304 with this Last-Modified or none, whatever was asked.
+    NotModified(Option<&'static str>),
+}
+
+/// Answers path-style GETs with and without If-None-Match. Ends with the runtime of its test.
+pub struct FaultServer {
+    address: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl FaultServer {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address").to_string();
+        let server = Self { address, state: Arc::default() };
+        let state = Arc::clone(&server.state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&state);
+                let service = service_fn(move |request| {
+                    let (answer, fault) = take_down(&state, Asked::of(&request));
+                    async {
+                        let spoilt = match fault {
+                            Some(fault) => spoil(answer, fault).await,
+                            None => Ok(answer),
+                        };
+                        spoilt.map(Answer::send)
+                    }
+                });
+                // The Date is one of the things that may be missing or wrong.
+                let mut http1 = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(http1.auto_date_header(false).serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        server
+    }
+
+    /// Where it listens: `http://127.0.0.1:40001`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes `body` the object under `key`, last modified at [`LAST_MODIFIED`].
+    pub fn put(&self, key: &str, body: impl Into<Bytes>) {
+        self.put_with(key, body, &[]);
+    }
+
+    /// As [`Self::put`], with these headers besides or instead.
+    pub fn put_with(&self, key: &str, body: impl Into<Bytes>, headers: &[(&'static str, &str)]) {
+        let body = body.into();
+        let (checksum, length) = (checksum(&body), body.len().to_string());
+        let etag = format!("\"{checksum}\"");
+        let usual = [
+            ("content-length", length.as_str()),
+            ("content-type", "text/csv"),
+            ("etag", &etag),
+            ("last-modified", LAST_MODIFIED),
+            ("x-amz-checksum-crc64nvme", &checksum),
+        ];
+        let mut all = HeaderMap::new();
+        for (name, value) in usual.iter().chain(headers) {
+            all.insert(HeaderName::from_static(name), value.parse().expect("a header value"));
+        }
+        self.state().objects.insert(key.to_owned(), Object { headers: all, body });
+    }
+
+    /// Takes the object under `key` away.
+    pub fn remove(&self, key: &str) {
+        self.state().objects.remove(key);
+    }
+
+    /// Lets the next request that has no fault yet meet this one.
+    pub fn then(&self, fault: Fault) -> &Self {
+        self.state().faults.push_back(fault);
+        self
+    }
+
+    /// What was asked since the last call.
+    pub fn requests(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.state().asked)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    objects: HashMap<String, Object>,
+    faults: VecDeque<Fault>,
+    asked: Vec<Asked>,
+}
+
+#[derive(Clone)]
+struct Object {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// What is going to be answered.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    ending: Ending,
+}
+
+/// How a body ends.
+enum Ending {
+    Well,
+    HangUpAfter(usize),
+    StallAfter(usize),
+}
+
+/// Makes hyper close the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("hung up on purpose")]
+struct HungUp;
+
+/// Takes down what is asked; gives what that would get if all were well, and what is to go wrong.
+fn take_down(state: &Mutex<State>, asked: Asked) -> (Answer, Option<Fault>) {
+    let mut state = state.lock().unwrap();
+    let (bucket, key) = asked.bucket_and_key();
+    let answer = match state.objects.get(&key) {
+        _ if bucket != BUCKET => Answer::refusing(404, "NoSuchBucket"),
+        None => Answer::refusing(404, "NoSuchKey"),
+        Some(object) if asked.headers.get("if-none-match") == object.headers.get("etag") => {
+            let mut answer = Answer::new(304, Bytes::new());
+            for name in ["etag", "last-modified"] {
+                answer.headers.insert(name, object.headers[name].clone());
+            }
+            answer
+        }
+        Some(object) => {
+            let mut answer = Answer::new(200, object.body.clone());
+            answer.headers.extend(object.headers.clone());
+            answer
+        }
+    };
+    state.asked.push(asked);
+    (answer, state.faults.pop_front())
+}
+
+/// Lets `fault` happen to `answer`.
+async fn spoil(answer: Answer, fault: Fault) -> Result<Answer, HungUp> {
+    Ok(match fault {
+        Fault::SlowDown => Answer::refusing(503, "SlowDown"),
+        Fault::TooManyRequests => Answer::new(429, Bytes::new()),
+        Fault::InternalError => Answer::refusing(500, "InternalError"),
+        Fault::AccessDenied => Answer::refusing(403, "AccessDenied"),
+        Fault::NoSuchKey => Answer::refusing(404, "NoSuchKey"),
+        Fault::NoSuchBucket => Answer::refusing(404, "NoSuchBucket"),
+        Fault::Refusal(status, code) => Answer::refusing(status, code),
+        Fault::HangUp => return Err(HungUp),
+        Fault::Stall => std::future::pending().await,
+        Fault::CutBody(bytes) => Answer { ending: Ending::HangUpAfter(bytes), ..answer },
+        Fault::StallBody(bytes) => Answer { ending: Ending::StallAfter(bytes), ..answer },
+        Fault::WrongChecksum => answer.with("x-amz-checksum-crc64nvme", &checksum(b"other bytes")),
+        Fault::Without(name) => answer.without(name),
+        Fault::With(name, value) => answer.with(name, &value),
+        Fault::NotModified(None) => Answer::new(304, Bytes::new()),
+        Fault::NotModified(Some(time)) => Answer::new(304, Bytes::new()).with("last-modified", time),
+    })
+}
+
+impl Answer {
+    #[expect(clippy::disallowed_methods, reason = "a server tells its own time")]
+    fn new(status: u16, body: Bytes) -> Self {
+        let answer = Self { status, headers: HeaderMap::new(), body, ending: Ending::Well };
+        answer.with("date", &httpdate::fmt_http_date(SystemTime::now())).with("x-amz-request-id", "4442587FB7D0A2F9")
+    }
+
+    /// An error as S3 words it. As S3's own, it names what nobody but the operator may learn.
+    fn refusing(status: u16, code: &str) -> Self {
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{BUCKET} says \
+             {code}</Message><BucketName>{BUCKET}</BucketName><Token-0>{SECRET_TOKEN}</Token-0></Error>"
+        );
+        Self::new(status, body.into()).with("content-type", "application/xml")
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), value.parse().expect("a header value"));
+        self
+    }
+
+    fn without(mut self, name: &'static str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    fn send(self) -> Response<UnsyncBoxBody<Bytes, HungUp>> {
+        let sent = match self.ending {
+            Ending::Well => self.body,
+            Ending::HangUpAfter(bytes) | Ending::StallAfter(bytes) => self.body.slice(..bytes),
+        };
+        let end = stream::iter([self.ending]).filter_map(async |ending| match ending {
+            Ending::Well => None,
+            Ending::StallAfter(_) => std::future::pending().await,
+            Ending::HangUpAfter(_) => {
+                // So that hyper sends what it has before it learns of the end.
+                tokio::task::yield_now().await;
+                Some(Err(HungUp))
+            }
+        });
+        let body = stream::iter([Ok(Frame::data(sent))]).chain(end);
+        let mut response = Response::new(BodyExt::boxed_unsync(StreamBody::new(body)));
+        *response.status_mut() = StatusCode::from_u16(self.status).expect("a status");
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// CRC64NVME as S3 sends it: eight bytes, the largest first, in base64.
+fn checksum(body: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    // Eleven digits of six bits: the sixty-four and two more.
+    let bits = u128::from(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, body)) << 2;
+    let digits = (0..11).rev().map(|digit| char::from(DIGITS[(bits >> (6 * digit)) as usize % 64]));
+    digits.chain(['=']).collect()
+}

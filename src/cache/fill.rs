@@ -1,0 +1,255 @@
+//! Step 5: what a flight does. Looks once more, asks the record, keeps what it said, hands it over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::flight::Doubt;
+use crate::cache::floor::Order;
+use crate::cache::look::Grounds;
+use crate::cache::{Ask, Cache, Past, Served, Timings};
+use crate::entry::{Entry, Seen};
+use crate::error::{Error, Result};
+use crate::freshness::{Stopwatch, Timestamp};
+use crate::key::Key;
+use crate::record::Fetched;
+use crate::tier::memory::{Held, Vouchers};
+use crate::tier::{Looked, SharedTier, State, Stored, Tier, TierName, Token};
+
+/// How a flight ended, for all of its callers.
+#[derive(Clone)]
+pub(super) enum Landed {
+    /// There is an answer.
+    Filled(Filled),
+    /// Another read served a newer version meanwhile: look again.
+    Overtaken,
+    /// There is none.
+    Failed(Error),
+}
+
+/// What a flight brings.
+#[derive(Clone)]
+pub(super) struct Filled {
+    pub(super) held: Arc<Held>,
+    pub(super) seen: Seen,
+    pub(super) served: Served,
+    pub(super) stored: bool,
+    /// Where in this instance's order the record was asked.
+    pub(super) asked: Order,
+    pub(super) timings: Timings,
+}
+
+/// What a flight starts under.
+pub(super) struct Under {
+    pub(super) grounds: Grounds,
+    pub(super) past: Past,
+    pub(super) doubt: Doubt,
+}
+
+/// A body in hand: the record is asked whether it is still current, and it may stand in if the record is not there.
+struct InHand {
+    entry: Arc<Entry>,
+    confirmed_at: Timestamp,
+    tier: TierName,
+    /// What the shared tier says of this version; `None` where memory alone has it.
+    state: Option<State>,
+    may_stand_in: bool,
+}
+
+/// A flight under way.
+pub(super) struct Fill<'a> {
+    cache: &'a Cache,
+    key: &'a Key,
+    ask: Ask,
+    under: Under,
+    /// Where in this instance's order the record is asked.
+    asked: Order,
+    /// When the record is asked, by its own time.
+    asked_at: Timestamp,
+    timings: Timings,
+}
+
+impl<'a> Fill<'a> {
+    pub(super) fn new(cache: &'a Cache, key: &'a Key, under: Under, ask: Ask) -> Self {
+        let asked_at = cache.record_time(ask.now);
+        Self { cache, key, ask, under, asked: Order::default(), asked_at, timings: Timings::default() }
+    }
+
+    pub(super) async fn fly(mut self) -> Landed {
+        let in_hand = match self.look_again().await {
+            Again::Found(held, tier) => return self.found(held, tier),
+            Again::Ask(in_hand) => in_hand,
+        };
+        self.asked = self.cache.floors().order();
+        let known = in_hand.as_ref().map(|in_hand| &in_hand.entry.version);
+        let stopwatch = Stopwatch::start();
+        let answer = self.cache.record.fetch(self.key, known, self.ask.deadline).await;
+        self.timings.record = Some(stopwatch.elapsed());
+        let fetched = answer.map(|answer| {
+            self.cache.correct_clock(answer.clock);
+            answer.fetched
+        });
+        match (fetched, in_hand) {
+            (Ok(Fetched::Changed(entry)), in_hand) => {
+                let served = if in_hand.is_some() { Served::Replaced } else { Served::Filled };
+                self.keep(Arc::new(entry), None, served).await
+            }
+            (Ok(Fetched::Unchanged), Some(in_hand)) => {
+                self.keep(in_hand.entry, in_hand.state, Served::Confirmed(in_hand.tier)).await
+            }
+            (Ok(Fetched::Unchanged), None) => {
+                let what = "the record calls unchanged what was not known".to_owned();
+                Landed::Failed(Error::Corrupted { key: self.key.clone(), what })
+            }
+            (Ok(Fetched::Missing), _) => {
+                self.forget().await;
+                self.hand_over(None, Served::Filled, false)
+            }
+            (Err(error), in_hand) => self.stand_in(error, in_hand).await,
+        }
+    }
+
+    /// Steps 1, 3 and 4 once more: whoever started this may have looked before an earlier flight landed. And a body to ask about.
+    async fn look_again(&mut self) -> Again {
+        let memory = self.cache.memory.held(self.key);
+        if self.under.past == Past::Welcome
+            && let Some(held) = memory.as_ref().filter(|held| self.cache.may_serve(held, self.ask.now))
+        {
+            return Again::Found(Arc::clone(held), TierName::Memory);
+        }
+        let (Some(shared), Some(token)) = (&self.cache.shared, self.under.grounds.token) else {
+            // Memory alone: what it holds was not evicted here, and there is nowhere else. Where there should be a shared
+            // tier and is none, nobody knows whether it was evicted.
+            return Again::Ask(in_memory(memory, self.cache.shared.is_none()));
+        };
+        let stopwatch = Stopwatch::start();
+        let again = self.look_at_state(&**shared, token, memory).await;
+        self.timings.add_directory(stopwatch.elapsed());
+        again
+    }
+
+    async fn look_at_state(&mut self, shared: &dyn SharedTier, token: Token, memory: Option<Arc<Held>>) -> Again {
+        let Ok(Looked::Other { token: Some(current), state }) = shared.look(self.key, None).await else {
+            return Again::Ask(in_memory(memory, false));
+        };
+        // A token that has moved since, moved before the record is asked: it is the one to store under.
+        self.under.grounds.token = Some(current);
+        let Some(state) = state else {
+            // No state under the token of what memory holds: it could not be stored. Under another: it was evicted.
+            let not_evicted = current == token && memory.as_ref().is_some_and(|held| held.token == Some(current));
+            return Again::Ask(in_memory(memory, not_evicted));
+        };
+        if self.under.past == Past::Welcome {
+            let lifted = self.cache.lift(shared, self.key, &state, self.under.grounds, self.ask.now);
+            if let Some((held, tier)) = lifted.await {
+                return Again::Found(held, tier);
+            }
+        }
+        let seen = Seen::Present(state.version.clone());
+        let may_stand_in = self.cache.floors().admits(self.key, &seen, state.confirmed_at);
+        match self.cache.body_of(shared, self.key, &state).await {
+            Some((entry, tier)) => {
+                let confirmed_at = state.confirmed_at;
+                Again::Ask(Some(InHand { entry, confirmed_at, tier, state: Some(state), may_stand_in }))
+            }
+            None => Again::Ask(in_memory(memory, false)),
+        }
+    }
+
+    /// Keeps what the record said is current: as a confirmation of `state`, or as a body.
+    async fn keep(mut self, entry: Arc<Entry>, state: Option<State>, served: Served) -> Landed {
+        let Some((shared, token)) = self.cache.shared.as_ref().zip(self.under.grounds.token) else {
+            return self.hand_over(Some(entry), served, false);
+        };
+        let stopwatch = Stopwatch::start();
+        let stored = match &state {
+            Some(state) => shared.confirm(self.key, &token, state, self.asked_at).await,
+            None => shared.store(self.key, &token, &entry, self.asked_at).await,
+        };
+        self.timings.add_directory(stopwatch.elapsed());
+        self.hand_over(Some(entry), served, matches!(stored, Ok(Stored::Stored)))
+    }
+
+    /// Step 6: never an older version than another read has served since the record was asked.
+    fn hand_over(self, entry: Option<Arc<Entry>>, served: Served, in_shared: bool) -> Landed {
+        let seen = seen(entry.as_ref());
+        // What could not be stored is held without an epoch, so that the next read looks again.
+        let vouchers = Vouchers { epoch: self.under.grounds.epoch.filter(|_| in_shared), asked: Some(self.ask.now) };
+        let held =
+            Held::new(self.key, entry, self.asked_at, Duration::ZERO, self.ask.now).vouched(self.under.grounds.token, vouchers);
+        let held = Arc::new(held);
+        {
+            let mut floors = self.cache.floors();
+            if floors.overtook(self.key, &seen, self.asked) {
+                return Landed::Overtaken;
+            }
+            floors.raise(self.key, seen.clone(), self.asked_at);
+            self.cache.memory.hold(self.key, Arc::clone(&held));
+        }
+        // A doubt raises its flag before it looks into memory, we look after we have written there: one of us sees the other.
+        let doubted = self.under.doubt.is_raised();
+        if doubted {
+            self.cache.memory.let_go(self.key, &held);
+        }
+        let stored = in_shared || (self.cache.shared.is_none() && !doubted);
+        Landed::Filled(Filled { held, seen, served, stored, asked: self.asked, timings: self.timings })
+    }
+
+    /// The record gave no answer: a stale entry within its time, else the error.
+    async fn stand_in(self, error: Error, in_hand: Option<InHand>) -> Landed {
+        if let Error::Forbidden { .. } = error {
+            self.forget().await;
+            let _removed = self.cache.memory.remove(self.key).await;
+            return Landed::Failed(error);
+        }
+        let longest = self.cache.policy.local_max_age.saturating_add(self.cache.policy.stale_if_error);
+        let stands_in = in_hand.filter(|in_hand| {
+            let within = self.cache.age(in_hand.confirmed_at, self.ask.now) <= longest;
+            in_hand.may_stand_in && error.lets_stale_stand_in() && within
+        });
+        let Some(InHand { entry, confirmed_at, tier, .. }) = stands_in else { return Landed::Failed(error) };
+        tracing::warn!(key = %self.key, %error, cause = error.cause_text(), "the record gave no answer, a stale entry stands in");
+        let seen = seen(Some(&entry));
+        {
+            let mut floors = self.cache.floors();
+            if floors.overtook(self.key, &seen, self.asked) {
+                return Landed::Overtaken;
+            }
+            floors.raise(self.key, seen.clone(), confirmed_at);
+        }
+        let age = self.cache.age(confirmed_at, self.ask.now);
+        let held = Arc::new(Held::new(self.key, Some(entry), confirmed_at, age, self.ask.now));
+        Landed::Filled(Filled { held, seen, served: Served::Stale(tier), stored: true, asked: self.asked, timings: self.timings })
+    }
+
+    /// Takes away what the shared tier holds of a key that the record does not give.
+    async fn forget(&self) {
+        if let (Some(shared), Some(token)) = (&self.cache.shared, &self.under.grounds.token) {
+            // A failure leaves what was there, fresh for its time and no longer; the tier has counted it.
+            let _forgotten: Result<()> = shared.forget(self.key, token).await;
+        }
+    }
+
+    fn found(self, held: Arc<Held>, tier: TierName) -> Landed {
+        let seen = seen(held.entry.as_ref());
+        let asked = self.cache.floors().order();
+        Landed::Filled(Filled { held, seen, served: Served::Hit(tier), stored: true, asked, timings: self.timings })
+    }
+}
+
+/// What a flight finds when it looks once more.
+enum Again {
+    /// Another flight or instance has filled it meanwhile.
+    Found(Arc<Held>, TierName),
+    /// The record is to be asked, about this body if there is one.
+    Ask(Option<InHand>),
+}
+
+fn seen(entry: Option<&Arc<Entry>>) -> Seen {
+    entry.map_or(Seen::Absent, |entry| Seen::Present(entry.version.clone()))
+}
+
+fn in_memory(held: Option<Arc<Held>>, may_stand_in: bool) -> Option<InHand> {
+    let held = held?;
+    let entry = held.entry.clone()?;
+    Some(InHand { entry, confirmed_at: held.confirmed_at, tier: TierName::Memory, state: None, may_stand_in })
+}

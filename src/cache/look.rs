@@ -1,0 +1,113 @@
+//! Steps 2 to 4: what the shared tier says of a key.
+
+use std::sync::Arc;
+
+use crate::cache::{Ask, Cache, Timings};
+use crate::entry::{Entry, Seen};
+use crate::freshness::{Moment, Stopwatch};
+use crate::key::Key;
+use crate::tier::memory::{Held, Vouchers};
+use crate::tier::{Epoch, Looked, SharedTier, State, TierName, Token};
+
+/// What the shared tier says of a key.
+pub(super) enum Sight {
+    /// This may be served; its body is from this tier.
+    Hit(Arc<Held>, TierName),
+    /// Nothing may be served without asking the record, on these grounds.
+    Ask(Grounds),
+}
+
+/// What a belief rests on; the epoch was read before the token, and the token before the state or the record.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Grounds {
+    /// The key's token; `None` where there is no shared tier, or none that works.
+    pub(super) token: Option<Token>,
+    /// The shard's epoch; `None` where nothing vouches.
+    pub(super) epoch: Option<Epoch>,
+}
+
+impl Cache {
+    /// Steps 2 to 4.
+    pub(super) async fn look(&self, key: &Key, held: Option<Arc<Held>>, ask: Ask, timings: &mut Timings) -> Sight {
+        let Some(shared) = &self.shared else { return Sight::Ask(Grounds::default()) };
+        let stopwatch = Stopwatch::start();
+        let epoch = self.epochs.look(&**shared, key.hash().shard(), ask.now).await;
+        let fresh = held.filter(|held| held.entry.is_some() && self.is_fresh(held, ask.now));
+        let sight = match fresh {
+            Some(held) if epoch.is_some() && held.vouchers().epoch == epoch => Sight::Hit(held, TierName::Memory),
+            fresh => self.look_at_key(&**shared, key, fresh, epoch, ask.now).await,
+        };
+        timings.add_directory(stopwatch.elapsed());
+        sight
+    }
+
+    /// Steps 3 and 4.
+    async fn look_at_key(
+        &self,
+        shared: &dyn SharedTier,
+        key: &Key,
+        fresh: Option<Arc<Held>>,
+        epoch: Option<Epoch>,
+        now: Moment,
+    ) -> Sight {
+        let held_token = fresh.as_ref().and_then(|held| held.token);
+        match (shared.look(key, held_token.as_ref()).await, fresh) {
+            (Ok(Looked::Same), Some(held)) => {
+                held.vouch(epoch);
+                Sight::Hit(held, TierName::Memory)
+            }
+            (Ok(Looked::Other { token: Some(token), state }), _) => {
+                let grounds = Grounds { token: Some(token), epoch };
+                let lifted = match state {
+                    Some(state) => self.lift(shared, key, &state, grounds, now).await,
+                    None => None,
+                };
+                lifted.map_or(Sight::Ask(grounds), |(held, tier)| Sight::Hit(held, tier))
+            }
+            (Ok(Looked::Other { token: None, .. } | Looked::Same), _) => {
+                Sight::Ask(Grounds { token: shared.announce(key).await.ok(), epoch })
+            }
+            (Err(_), _) => Sight::Ask(Grounds::default()),
+        }
+    }
+
+    /// Step 4: takes what the shared tier believes into memory, if this instance may believe it too.
+    pub(super) async fn lift(
+        &self,
+        shared: &dyn SharedTier,
+        key: &Key,
+        state: &State,
+        grounds: Grounds,
+        now: Moment,
+    ) -> Option<(Arc<Held>, TierName)> {
+        let seen = Seen::Present(state.version.clone());
+        let age = self.age(state.confirmed_at, now);
+        let believed = grounds.token.is_some_and(|token| state.is_believed_under(&token))
+            && age < self.policy.local_max_age
+            && self.floors().admits(key, &seen, state.confirmed_at);
+        if !believed {
+            return None;
+        }
+        let (entry, tier) = self.body_of(shared, key, state).await?;
+        let vouchers = Vouchers { epoch: grounds.epoch, asked: None };
+        let held = Arc::new(Held::new(key, Some(entry), state.confirmed_at, age, now).vouched(grounds.token, vouchers));
+        let mut floors = self.floors();
+        // Another read may have served a newer one while the body came.
+        if !floors.admits(key, &seen, state.confirmed_at) {
+            return None;
+        }
+        floors.raise(key, seen, state.confirmed_at);
+        self.memory.hold(key, Arc::clone(&held));
+        Some((held, tier))
+    }
+
+    /// The body that `state` names: memory's, if it is that version, else the shared tier's.
+    pub(super) async fn body_of(&self, shared: &dyn SharedTier, key: &Key, state: &State) -> Option<(Arc<Entry>, TierName)> {
+        let in_memory = self.memory.held(key).and_then(|held| held.entry.clone());
+        if let Some(entry) = in_memory.filter(|entry| entry.version == state.version && entry.facts == state.facts) {
+            return Some((entry, TierName::Memory));
+        }
+        let entry = shared.lift(key, state).await.ok().flatten()?;
+        Some((Arc::new(entry), TierName::Directory))
+    }
+}

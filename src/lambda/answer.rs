@@ -1,0 +1,174 @@
+//! Answers in the form the front doors take: a JSON document, its body as text or base64.
+
+use std::io;
+
+use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse};
+use aws_lambda_events::encodings::Body as EventBody;
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, SET_COOKIE};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+
+use crate::lambda::{Door, Refusal};
+
+/// Longest answer in bytes that Lambda takes from a function at once, JSON and base64 included.
+///
+/// Source: Lambda, "Lambda quotas" says 6 MB. What is meant is 6 MiB and 100 bytes: AWS's emulator takes 6,291,556 bytes, and
+/// says of one more what Lambda says, "exceeded maximum allowed payload size (6291556 bytes)".
+pub const PAYLOAD_BYTES_MAX: u64 = 6 * 1024 * 1024 + 100;
+
+/// An answer as it goes to Lambda, at most [`PAYLOAD_BYTES_MAX`] long.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Payload {
+    /// For a REST API: every header with all its values.
+    Format1(ApiGatewayProxyResponse),
+    /// For an HTTP API or a Function URL: values joined by commas, cookies apart.
+    Format2(ApiGatewayV2httpResponse),
+}
+
+impl Payload {
+    /// Collects a response's body and puts it into the form that `door` takes.
+    ///
+    /// A body goes as text if it is of a textual type, in no coding, and UTF-8; else, and where the text's escapes would make
+    /// it too long, as base64. Either way the client gets the very bytes.
+    ///
+    /// # Errors
+    /// `TooLarge`, known before the answer is given (a longer one dies inside Lambda with a 413 that nobody sees); `Failed`
+    /// where the body broke off.
+    pub async fn of(door: Door, response: Response<Body>) -> Result<Self, Refusal> {
+        let (parts, body) = response.into_parts();
+        let body = collect(body).await.map_err(|uncollected| uncollected.into_refusal(door, &parts))?;
+        if body.is_empty() {
+            return Self::new(door, &parts, None).within_limit().ok_or_else(|| too_large(0, door, &parts));
+        }
+        text(&parts.headers, &body)
+            .and_then(|text| Self::new(door, &parts, Some(EventBody::Text(text.to_owned()))).within_limit())
+            .or_else(|| Self::new(door, &parts, Some(EventBody::Binary(body.to_vec()))).within_limit())
+            .ok_or_else(|| too_large(body.len() as u64, door, &parts))
+    }
+
+    fn new(door: Door, parts: &Parts, body: Option<EventBody>) -> Self {
+        let is_base64_encoded = matches!(body, Some(EventBody::Binary(_)));
+        let status_code = i64::from(parts.status.as_u16());
+        match door {
+            Door::RestApi => {
+                let mut answer = ApiGatewayProxyResponse::default();
+                answer.status_code = status_code;
+                answer.multi_value_headers = legible(&parts.headers);
+                answer.body = body;
+                answer.is_base64_encoded = is_base64_encoded;
+                Self::Format1(answer)
+            }
+            Door::HttpApi | Door::FunctionUrl => {
+                let mut answer = ApiGatewayV2httpResponse::default();
+                answer.status_code = status_code;
+                (answer.headers, answer.cookies) = joined(legible(&parts.headers));
+                answer.body = body;
+                answer.is_base64_encoded = is_base64_encoded;
+                Self::Format2(answer)
+            }
+        }
+    }
+
+    fn within_limit(self) -> Option<Self> {
+        (bytes_of(&self) <= PAYLOAD_BYTES_MAX).then_some(self)
+    }
+}
+
+fn too_large(bytes: u64, door: Door, parts: &Parts) -> Refusal {
+    // The JSON around an empty body, and the name and quotes that a body brings.
+    let frame_bytes = bytes_of(&Payload::new(door, parts, None)) + r#","body":"""#.len() as u64;
+    Refusal::TooLarge { bytes, bytes_max: PAYLOAD_BYTES_MAX.saturating_sub(frame_bytes) / 4 * 3 }
+}
+
+/// Why a body was not collected.
+enum Uncollected {
+    /// It has this many bytes or more.
+    TooLong(u64),
+    /// It broke off.
+    Broken,
+}
+
+impl Uncollected {
+    fn into_refusal(self, door: Door, parts: &Parts) -> Refusal {
+        match self {
+            Self::TooLong(bytes) => too_large(bytes, door, parts),
+            Self::Broken => Refusal::Failed,
+        }
+    }
+}
+
+/// Takes no more than could go through as text, where a byte may stay a byte.
+async fn collect(body: Body) -> Result<Bytes, Uncollected> {
+    let announced_bytes = body.size_hint().lower();
+    if announced_bytes > PAYLOAD_BYTES_MAX {
+        return Err(Uncollected::TooLong(announced_bytes));
+    }
+    match Limited::new(body, PAYLOAD_BYTES_MAX as usize).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Uncollected::TooLong(PAYLOAD_BYTES_MAX)),
+        Err(error) => {
+            tracing::error!(%error, "the body of an answer broke off");
+            Err(Uncollected::Broken)
+        }
+    }
+}
+
+/// The body as text, if it is text to whoever reads its headers.
+fn text<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<&'a str> {
+    if headers.contains_key(CONTENT_ENCODING) {
+        return None;
+    }
+    let media_type = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+    let is_text = media_type.starts_with("text/")
+        || matches!(media_type.as_str(), "application/json" | "application/xml" | "application/yaml")
+        || media_type.ends_with("+json")
+        || media_type.ends_with("+xml");
+    is_text.then(|| std::str::from_utf8(body).ok()).flatten()
+}
+
+/// The headers with what is not UTF-8 replaced, since JSON cannot carry it.
+fn legible(headers: &HeaderMap) -> HeaderMap {
+    let legible = |value: &HeaderValue| {
+        HeaderValue::from_str(&String::from_utf8_lossy(value.as_bytes()))
+            .expect("the replacement character may stand in a header")
+    };
+    headers.iter().map(|(name, value)| (name.clone(), legible(value))).collect()
+}
+
+/// One value per name, as format 2.0 has it, and the cookies, which must not be joined.
+fn joined(mut headers: HeaderMap) -> (HeaderMap, Vec<String>) {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let cookies = headers.get_all(SET_COOKIE).iter().map(text).collect();
+    headers.remove(SET_COOKIE);
+    let joined = headers.keys().map(|name| {
+        let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        (name.clone(), HeaderValue::from_bytes(&values.join(&b", "[..])).expect("values joined by commas are a value"))
+    });
+    (joined.collect(), cookies)
+}
+
+/// Length of the JSON that `lambda_runtime` will send.
+fn bytes_of(payload: &Payload) -> u64 {
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, payload).expect("numbers, texts and maps of texts can be written");
+    count.0
+}
+
+/// Counts what is written to it.
+struct Count(u64);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! What an event is, told by its shape.
+
+use std::fmt;
+
+use lambda_runtime::Diagnostic;
+use serde_json::Value;
+
+use crate::lambda::Door;
+
+/// What kind of event this is. Its name is what a refusal says of it: no byte of the event itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A request that came through one of the front doors.
+    Request(Door),
+    /// A request through an HTTP API that is set to payload format 1.0, which looks like a REST API's and is decoded otherwise.
+    HttpApiFormat1,
+    /// A question of API Gateway whether a request may pass.
+    Authorizer,
+    /// A message of an API Gateway WebSocket.
+    WebSocket,
+    /// A request through an Application Load Balancer.
+    LoadBalancer,
+    /// Notifications of S3, or its test event.
+    S3,
+    /// Messages of an SQS queue.
+    Sqs,
+    /// Messages of an SNS topic.
+    Sns,
+    /// An event of an EventBridge bus.
+    EventBridge,
+    /// An EventBridge rule's schedule.
+    Schedule,
+    /// Anything else.
+    Unknown,
+}
+
+impl Shape {
+    /// Looks at the parts that only one kind of event has. An authorizer's question repeats the request, so it comes first.
+    ///
+    /// ```
+    /// use cache_api::lambda::Shape;
+    ///
+    /// let event = serde_json::json!({"Records": [{"eventSource": "aws:sqs", "body": "secret"}]});
+    /// assert_eq!(Shape::of(&event), Shape::Sqs);
+    /// ```
+    pub fn of(event: &Value) -> Self {
+        let context = &event["requestContext"];
+        let record = &event["Records"][0];
+        let is = |value: &Value, text: &str| value.as_str() == Some(text);
+        if event["methodArn"].is_string() || event["routeArn"].is_string() {
+            Self::Authorizer
+        } else if context["connectionId"].is_string() {
+            Self::WebSocket
+        } else if context["elb"].is_object() {
+            Self::LoadBalancer
+        } else if context["http"]["method"].is_string() {
+            // A Function URL's event is an HTTP API's but for the domain: `<id>.lambda-url.<region>.on.aws`.
+            let domain = context["domainName"].as_str().unwrap_or_default();
+            Self::Request(if domain.contains(".lambda-url.") { Door::FunctionUrl } else { Door::HttpApi })
+        } else if event["httpMethod"].is_string() && context.is_object() {
+            // A REST API's event has no version.
+            if is(&event["version"], "1.0") { Self::HttpApiFormat1 } else { Self::Request(Door::RestApi) }
+        } else if is(&record["eventSource"], "aws:s3") || is(&event["Event"], "s3:TestEvent") {
+            Self::S3
+        } else if is(&record["eventSource"], "aws:sqs") {
+            Self::Sqs
+        } else if is(&record["EventSource"], "aws:sns") {
+            Self::Sns
+        } else if event["detail-type"].is_string() && event["source"].is_string() {
+            if is(&event["source"], "aws.events") { Self::Schedule } else { Self::EventBridge }
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request(Door::RestApi) => "a REST API request",
+            Self::Request(Door::HttpApi) => "an HTTP API request",
+            Self::Request(Door::FunctionUrl) => "a Function URL request",
+            Self::HttpApiFormat1 => "an HTTP API request of payload format 1.0 (set the integration to 2.0)",
+            Self::Authorizer => "an API Gateway authorizer event",
+            Self::WebSocket => "an API Gateway WebSocket event",
+            Self::LoadBalancer => "an Application Load Balancer request",
+            Self::S3 => "an S3 notification",
+            Self::Sqs => "an SQS batch",
+            Self::Sns => "an SNS notification",
+            Self::EventBridge => "an EventBridge event",
+            Self::Schedule => "an EventBridge schedule",
+            Self::Unknown => "an event of an unknown shape",
+        })
+    }
+}
+
+/// An event that this function has no answer for. Lambda tells the sender, and retries or keeps it by the sender's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this function answers requests through API Gateway and Function URLs; it was sent {shape}")]
+pub struct Unanswered {
+    /// What it was sent.
+    pub shape: Shape,
+}
+
+impl From<Unanswered> for Diagnostic {
+    fn from(unanswered: Unanswered) -> Self {
+        Self { error_type: "Unanswered".to_owned(), error_message: unanswered.to_string() }
+    }
+}

@@ -1,0 +1,121 @@
+//! What the answers of S3 mean.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+
+use crate::entry::{Entry, Media, Version};
+use crate::error::{Cause, Error, Result};
+use crate::freshness::Timestamp;
+use crate::key::Key;
+use crate::record::s3::body::{self, Lengths};
+use crate::record::s3::clock::parse_date;
+
+/// What S3 gave, nothing included.
+#[derive(Debug)]
+pub(super) enum Got {
+    /// The object.
+    Object(Entry),
+    /// The known entity tag is still the one.
+    Unmodified {
+        /// When the object was last modified; `None` where the answer does not say legibly.
+        last_modified: Option<Timestamp>,
+    },
+    /// There is no such object in the bucket.
+    Missing,
+}
+
+/// An answer of S3 that is no object. Of its body only code and message are kept: some errors repeat the token that
+/// they were sent.
+#[derive(Debug, thiserror::Error)]
+#[error("S3 answered {status} {code}: {message} (request {request}){}", advice(code))]
+struct Said {
+    status: u16,
+    code: String,
+    message: String,
+    request: String,
+}
+
+/// No credentials are configured.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no AWS credentials were found: give the function a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+     AWS_PROFILE"
+)]
+struct NoCredentials(#[source] Cause);
+
+/// Reads the object that `output` begins.
+///
+/// # Errors
+/// `TooLarge`, `Corrupted`, `Unreachable`.
+pub(super) async fn entry(key: &Key, output: GetObjectOutput, size_max: u64) -> Result<Entry> {
+    let lacks = |what: &str| Error::Corrupted { key: key.clone(), what: format!("its answer has no {what}") };
+    let etag = output.e_tag.ok_or_else(|| lacks("ETag"))?.into();
+    let seconds = output.last_modified.ok_or_else(|| lacks("Last-Modified"))?.secs();
+    let last_modified = Timestamp::from_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
+    let media = Media { content_type: output.content_type, content_encoding: output.content_encoding };
+    let announced = output.content_length.and_then(|length| u64::try_from(length).ok());
+    let body = body::read(key, output.body, Lengths { announced, size_max }).await?;
+    Ok(Entry::new(Version { etag, last_modified }, media, body))
+}
+
+/// Tells what it means that S3 gave no object.
+///
+/// # Errors
+/// `Forbidden`, `Throttled`, `Changed`, `Corrupted`; `Unreachable` for all that says nothing about the object, a missing
+/// bucket included.
+pub(super) fn judge(key: &Key, refused: SdkError<GetObjectError, HttpResponse>) -> Result<Got> {
+    let key = key.clone();
+    let Some(raw) = refused.raw_response() else {
+        return Err(unsent(key, refused));
+    };
+    let said = Said {
+        status: raw.status().as_u16(),
+        code: refused.code().unwrap_or("without a code").to_owned(),
+        message: refused.message().unwrap_or("nothing").to_owned(),
+        request: raw.request_id().unwrap_or("without an id").to_owned(),
+    };
+    Err(match (said.status, said.code.as_str()) {
+        (304, _) => return Ok(Got::Unmodified { last_modified: raw.headers().get("last-modified").and_then(parse_date) }),
+        // Nothing less than this code is an absence: other servers between here and S3 say 404 as well.
+        (404, "NoSuchKey") => return Ok(Got::Missing),
+        (429, _) | (_, "SlowDown" | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "TooManyRequests") => {
+            Error::Throttled { key, cause: Box::new(said) }
+        }
+        (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken") => Error::Forbidden { key, cause: Box::new(said) },
+        (409 | 412, _) => Error::Changed { key },
+        (200..=299, _) => Error::Corrupted { key, what: "the head of its answer is not legible".to_owned() },
+        _ => Error::Unreachable { key, cause: Box::new(said) },
+    })
+}
+
+/// Tells what it means that there was no answer.
+fn unsent(key: Key, failed: SdkError<GetObjectError, HttpResponse>) -> Error {
+    let cause: Cause = match failed.into_source() {
+        Ok(source) => source,
+        Err(failed) => failed.into(),
+    };
+    let mut causes = std::iter::successors(Some(cause.as_ref() as &(dyn std::error::Error + 'static)), |cause| cause.source());
+    // Only what stays wrong until somebody mends it: a provider that failed may be back for the next request.
+    let is_unconfigured = causes.find_map(|cause| cause.downcast_ref()).is_some_and(|error: &CredentialsError| {
+        matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
+    });
+    if is_unconfigured {
+        Error::Forbidden { key, cause: Box::new(NoCredentials(cause)) }
+    } else {
+        Error::Unreachable { key, cause }
+    }
+}
+
+/// What to do about an answer whose words do not say it.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "InvalidObjectState" => "; the object is archived: restore it to a storage class that can be read",
+        "NoSuchBucket" => "; look at AWS_BUCKET_NAME and at the endpoint",
+        "AccessDenied" => "; the role needs s3:GetObject, and s3:ListBucket to be told of absent objects",
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" => "; look at AWS_REGION: the bucket is in another region",
+        _ => "",
+    }
+}

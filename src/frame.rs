@@ -1,9 +1,8 @@
-//! Bodies parsed: into columns, or into the value that a JSON text says. Knows bodies, not where they come from.
+//! Bodies parsed into columns, and what there is to say of them. Knows bodies, not where they come from.
 
 use polars::prelude::DataFrame;
 use serde_json::Value;
 
-use crate::python_value::PythonValue;
 use crate::tier::memory::Weighed;
 
 pub mod codec;
@@ -44,31 +43,5 @@ impl Weighed for Frame {
         // A column costs its names, types and chunks beside its values.
         const COLUMN_BYTES: usize = 512;
         (self.table.estimated_size() + self.table.width() * COLUMN_BYTES) as u64
-    }
-}
-
-/// A body parsed as JSON. Immutable.
-#[derive(Debug)]
-pub struct Document {
-    value: PythonValue,
-    weight_bytes: u64,
-}
-
-impl Document {
-    /// Takes a value as it was parsed.
-    pub fn new(value: PythonValue) -> Self {
-        let weight_bytes = value.weight_bytes();
-        Self { value, weight_bytes }
-    }
-
-    /// What the body says.
-    pub fn value(&self) -> &PythonValue {
-        &self.value
-    }
-}
-
-impl Weighed for Document {
-    fn weight_bytes(&self) -> u64 {
-        self.weight_bytes
     }
 }

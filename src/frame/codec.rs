@@ -1,4 +1,4 @@
-//! Bytes into frames and documents. Never panics: what does not parse is an error that says why.
+//! Bytes into frames and values. Never panics: what does not parse is an error that says why.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use polars::prelude::{JsonFormat, JsonReader, ParquetReader, PolarsResult, SerReader};
 
 use crate::error::{Error, Result};
-use crate::frame::{Document, Format, Frame};
+use crate::frame::{Format, Frame};
 use crate::key::Key;
 use crate::python_value::PythonValue;
 
@@ -49,13 +49,11 @@ pub fn parse_frame(key: &Key, format: Format, body: &Bytes, frame_bytes_max: u64
 
 /// Parses a body as one JSON value, whatever its shape.
 ///
+/// Takes as long as the body is large: call it off the async workers.
+///
 /// # Errors
 /// `Unparsable`.
-pub fn parse_document(key: &Key, body: &Bytes) -> Result<Document> {
-    parse_json(key, body).map(Document::new)
-}
-
-fn parse_json(key: &Key, body: &Bytes) -> Result<PythonValue> {
+pub fn parse_json(key: &Key, body: &Bytes) -> Result<PythonValue> {
     PythonValue::from_json(body).map_err(|reason| unparsable(key, Format::Json, &reason.to_string()))
 }
 

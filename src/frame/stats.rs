@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::frame::{Frame, pandas};
+use crate::tier::memory::Weighed;
 
 /// How many rows a frame has, and of what its columns are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,14 @@ impl Stats {
     /// `{"rows": 781, "columns": [{"name": "price", "dtype": "float64", "non_null": 777}]}`.
     pub fn to_json(&self) -> Value {
         let columns = self.columns.iter();
-        let columns =
-            columns.map(|column| json!({"name": column.name, "dtype": column.dtype, "non_null": column.non_null}));
+        let columns = columns.map(|column| json!({"name": column.name, "dtype": column.dtype, "non_null": column.non_null}));
         json!({"rows": self.rows, "columns": columns.collect::<Vec<_>>()})
+    }
+}
+
+impl Weighed for Stats {
+    fn weight_bytes(&self) -> u64 {
+        let texts: usize = self.columns.iter().map(|column| column.name.len() + column.dtype.len()).sum();
+        (size_of_val(self) + size_of_val(&*self.columns) + texts) as u64
     }
 }

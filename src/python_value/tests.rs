@@ -61,8 +61,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, |inner| {
         proptest::prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::hash_map(any::<String>(), inner, 0..6)
-                .prop_map(|items| Value::Object(items.into_iter().collect())),
+            prop::collection::hash_map(any::<String>(), inner, 0..6).prop_map(|items| Value::Object(items.into_iter().collect())),
         ]
     })
 }

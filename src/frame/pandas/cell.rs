@@ -78,9 +78,10 @@ impl Printer {
             (AnyValue::Struct(..) | AnyValue::StructOwned(_), Shape::Struct(fields)) if depth < DEPTH_MAX => {
                 // pandas hands quoting on to the values of a dict, and forgets the escapes.
                 let printer = Self { escapes: false, quotes: true };
-                let values = value._iter_struct_av().zip(fields).take(ITEMS_MAX).map(|(value, (name, shape))| {
-                    format!("'{name}': {}", printer.print(&value, shape, Inside::Dict, depth + 1))
-                });
+                let values =
+                    value._iter_struct_av().zip(fields).take(ITEMS_MAX).map(|(value, (name, shape))| {
+                        format!("'{name}': {}", printer.print(&value, shape, Inside::Dict, depth + 1))
+                    });
                 let shown = values.collect::<Vec<_>>().join(", ");
                 format!("{{{shown}{}}}", if fields.len() > ITEMS_MAX { ", ..." } else { "" })
             }

@@ -114,7 +114,7 @@ impl Index {
     pub(super) fn bytes(&self) -> usize {
         match self {
             // A range keeps three numbers and itself.
-            Self::Range { .. } => 128,
+            Self::Range { .. } => 132,
             Self::Levels(levels) => levels.iter().map(|level| level.column.len() * 8).sum(),
         }
     }

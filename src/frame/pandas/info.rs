@@ -32,10 +32,15 @@ pub(super) fn info(table: &Table) -> String {
 fn listed(table: &Table) -> String {
     let is_counted = table.rows <= COUNTED_ROWS_MAX;
     let headers: &[&str] = if is_counted { &[" # ", "Column", "Non-Null Count", "Dtype"] } else { &[" # ", "Column", "Dtype"] };
-    let rows: Vec<Vec<String>> = table.columns.iter().enumerate().map(|(place, column)| {
-        let count = is_counted.then(|| format!("{} non-null", column.non_null));
-        [format!(" {place}"), column.label.clone()].into_iter().chain(count).chain([column.dtype.clone()]).collect()
-    }).collect();
+    let rows: Vec<Vec<String>> = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| {
+            let count = is_counted.then(|| format!("{} non-null", column.non_null));
+            [format!(" {place}"), column.label.clone()].into_iter().chain(count).chain([column.dtype.clone()]).collect()
+        })
+        .collect();
     let width = |place: usize| rows.iter().map(|row| text::len(&row[place])).max().unwrap_or(0).max(headers[place].len());
     let line = |texts: &mut dyn Iterator<Item = String>| {
         let padded: Vec<String> = texts.enumerate().map(|(place, text)| text::pad(&text, width(place), Justify::Left)).collect();

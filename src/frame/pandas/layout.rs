@@ -17,11 +17,7 @@ const END_ROWS: usize = 5;
 pub(super) fn repr(table: &Table) -> String {
     let mut view = View::of(table);
     let text = if table.rows == 0 || table.columns.is_empty() { empty(table) } else { view.fitted() };
-    if view.is_cut() {
-        format!("{text}\n\n[{} rows x {} columns]", table.rows, table.columns.len())
-    } else {
-        text
-    }
+    if view.is_cut() { format!("{text}\n\n[{} rows x {} columns]", table.rows, table.columns.len()) } else { text }
 }
 
 /// What is shown of a table.
@@ -39,7 +35,8 @@ impl<'a> View<'a> {
     /// All, but for the rows in the middle of a long table, and the columns that could not fit even if each were empty.
     fn of(table: &'a Table) -> Self {
         let is_long = table.rows > ROWS_MAX;
-        let rows = if is_long { (0..END_ROWS).chain(table.rows - END_ROWS..table.rows).collect() } else { (0..table.rows).collect() };
+        let rows =
+            if is_long { (0..END_ROWS).chain(table.rows - END_ROWS..table.rows).collect() } else { (0..table.rows).collect() };
         let columns = (0..table.columns.len()).collect();
         let mut view = Self { table, columns, columns_before: None, rows, rows_before: is_long.then_some(END_ROWS) };
         if table.columns.len() > TERMINAL_COLUMNS {
@@ -132,7 +129,8 @@ impl<'a> View<'a> {
             labels
         };
         // pandas looks the types up by place among all columns, though the labels are of those shown.
-        let is_numeric: HashMap<&String, bool> = labels.iter().zip(columns).map(|(label, column)| (label, column.is_numeric())).collect();
+        let is_numeric: HashMap<&String, bool> =
+            labels.iter().zip(columns).map(|(label, column)| (label, column.is_numeric())).collect();
         labels.iter().map(|label| format!("{}{label}", if is_numeric[label] { " " } else { "" })).collect()
     }
 }

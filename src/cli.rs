@@ -1,1 +1,91 @@
-//! Not there yet.
+//! The command line: what can be asked of the binary outside of Lambda.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub mod serve;
+
+/// Files from a bucket or a directory, kept close and served over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "cache-api", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "Settings are environment variables; README.md lists them. In Lambda no arguments are taken.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve HTTP on this machine until SIGINT or SIGTERM; what is in flight then is finished, a second signal cuts it off.
+    Serve(ServeArguments),
+}
+
+/// What `serve` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ServeArguments {
+    /// Where to listen; port 0 is any that is free.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000", value_parser = parse_listen)]
+    pub listen: SocketAddr,
+    /// A directory as the record, before CACHE_API_SOURCE_DIR.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub source: Option<PathBuf>,
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let form = "write an address and a port, such as 127.0.0.1:5000 or [::1]:5000";
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().map_err(|_| form)?)),
+        None => text.parse().map_err(|_| form)?,
+    };
+    // Whoever reaches the port may read every object and evict it.
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("other machines would reach it, and nothing asks callers who they are yet; \
+             write a loopback address such as 127.0.0.1:5000"
+            .to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<ServeArguments, String> {
+        let arguments = ["cache-api", "serve"].iter().chain(arguments);
+        let Cli { command: Command::Serve(arguments) } = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        Ok(arguments)
+    }
+
+    #[test]
+    fn serve_listens_where_the_original_did() {
+        let expected = ServeArguments { listen: SocketAddr::from(([127, 0, 0, 1], 5000)), source: None };
+        assert_eq!(parse(&[]), Ok(expected));
+        let expected = ServeArguments { listen: SocketAddr::from(([127, 0, 0, 1], 0)), source: Some("data".into()) };
+        assert_eq!(parse(&["--listen", "localhost:0", "--source", "data"]), Ok(expected));
+        assert_eq!(parse(&["--listen=[::1]:80"]).unwrap().listen.to_string(), "[::1]:80");
+    }
+
+    #[test]
+    fn serve_listens_on_no_address_that_others_reach() {
+        for listen in ["0.0.0.0:5000", "[::]:5000", "192.168.1.2:5000"] {
+            let error = parse(&["--listen", listen]).unwrap_err();
+            assert!(error.contains("nothing asks callers who they are yet"), "{error}");
+        }
+        for listen in ["5000", "127.0.0.1", "localhost", "localhost:99999", "example.com:80", ""] {
+            let error = parse(&["--listen", listen]).unwrap_err();
+            assert!(error.contains("--listen") && error.contains("127.0.0.1:5000"), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_a_command_help_is_printed() {
+        let error = Cli::try_parse_from(["cache-api"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+        assert!(error.to_string().contains("serve"), "{error}");
+    }
+}

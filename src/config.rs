@@ -1,1 +1,93 @@
-//! Not there yet.
+//! Settings: the only reader of the environment. What comes out is plain data that cannot be wrong.
+//!
+//! Every problem is found before the first is reported, and each says what to write instead.
+
+use std::path::{Path, PathBuf};
+
+use tracing_subscriber::filter::Targets;
+
+use crate::freshness::Policy;
+use crate::key::Prefix;
+
+use self::settings::Settings;
+
+pub use self::environment::{Environment, Machine};
+pub use self::problems::Problems;
+
+mod environment;
+mod problems;
+mod settings;
+mod values;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where the objects are.
+    pub record: RecordConfig,
+    /// Where the directory tier is, an absolute path that need not exist yet; `None` for memory alone.
+    pub local_data_dir: Option<PathBuf>,
+    /// How long things may be believed.
+    pub policy: Policy,
+    /// What bodies, frames, results and bytes in flight may take of the memory.
+    pub memory_budget_bytes: u64,
+    /// What is logged.
+    pub log_filter: Targets,
+}
+
+/// Which record, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordConfig {
+    /// A bucket of S3 or of a server that speaks its protocol.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// What stands before every key.
+        prefix: Prefix,
+        /// `http://host:port` of a server other than AWS, without credentials; `None` for AWS itself.
+        endpoint: Option<String>,
+    },
+    /// A directory on this machine.
+    Directory {
+        /// The directory that keys are relative to; absolute, and no part of it is a symbolic link.
+        root: PathBuf,
+    },
+}
+
+impl Config {
+    /// Reads the settings; `source_flag` is the directory that the command line names as the record, and it goes before
+    /// CACHE_API_SOURCE_DIR.
+    ///
+    /// # Errors
+    /// All that is misspelt, unreadable or impossible, at once.
+    ///
+    /// ```
+    /// use cache_api::config::{Config, Environment, Machine};
+    ///
+    /// let machine = Machine { memory_bytes: None, user_cache_dir: None, current_dir: "/".into() };
+    /// let environment = Environment::new([("AWS_BUCKET_NAME", "prices"), ("CACHE_API_LOCAL_MAX_AGE", "60")], machine);
+    /// let problems = Config::read(&environment, None).unwrap_err().to_string();
+    /// assert!(problems.contains("CACHE_API_LOCAL_MAX_AGE=\"60\": a bare number"), "{problems}");
+    /// ```
+    pub fn read(environment: &Environment, source_flag: Option<&Path>) -> Result<Self, Problems> {
+        let mut settings = Settings::of(environment);
+        settings.refuse_unknown();
+        let default = Policy::default();
+        let policy = Policy {
+            memory_max_age: settings.age("CACHE_API_MEMORY_MAX_AGE", default.memory_max_age),
+            local_max_age: settings.age("CACHE_API_LOCAL_MAX_AGE", default.local_max_age),
+            stale_if_error: settings.age("CACHE_API_STALE_IF_ERROR", default.stale_if_error),
+            negative_max_age: settings.age("CACHE_API_NEGATIVE_MAX_AGE", default.negative_max_age),
+        };
+        let memory_budget_bytes = settings.memory_budget_bytes();
+        let log_filter = settings.log_filter();
+        let local_data_dir = settings.local_data_dir();
+        let record = settings.record(source_flag, local_data_dir.as_deref());
+        match (record, settings.into_problems()) {
+            (Some(record), None) => Ok(Self { record, local_data_dir, policy, memory_budget_bytes, log_filter }),
+            (_, problems) => Err(problems.expect("where no record comes out, the reason is a problem")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,108 @@
 //! The one binary: a server on a laptop, the `bootstrap` in Lambda.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
+use cache_api::cli::{Cli, Command, ServeArguments};
+use cache_api::config::{Config, Environment};
+use cache_api::telemetry::{self, LogForm};
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+/// What is wrong is on the command line or in the settings; clap ends with the same.
+const MISUSED: u8 = 2;
+
+/// What is wrong is the machine, or what is asked of it.
+const FAILED: u8 = 1;
+
+/// How long the end waits for file system calls whose answers nobody needs any more.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    // Reads which of the named places kill the process.
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
+    let environment = Environment::of_process();
+    if environment.is_lambda() { lambda(&environment) } else { command_line(&environment) }
+}
+
+fn command_line(environment: &Environment) -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(arguments) => {
+            let config = match Config::read(environment, arguments.source.as_deref()) {
+                Ok(config) => config,
+                Err(problems) => return end(MISUSED, problems),
+            };
+            telemetry::start(config.log_filter.clone(), LogForm::Text);
+            run(serve(&config, &arguments))
+        }
+    }
+}
+
+fn lambda(environment: &Environment) -> ExitCode {
+    let config = match Config::read(environment, None) {
+        Ok(config) => config,
+        Err(problems) => return end(MISUSED, problems),
+    };
+    telemetry::start(config.log_filter.clone(), LogForm::Json);
+    run(async {
+        match app::lambda(&config).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => end(FAILED, error),
+        }
+    })
+}
+
+async fn serve(config: &Config, arguments: &ServeArguments) -> ExitCode {
+    let stops = match stop_signals() {
+        Ok(stops) => stops,
+        Err(error) => return end(FAILED, format_args!("cannot wait for signals: {error}")),
+    };
+    let router = match app::router(config) {
+        Ok(router) => router,
+        Err(error) => return end(FAILED, error),
+    };
+    let server = match Server::bind(arguments.listen, Limits::default()).await {
+        Ok(server) => server,
+        Err(error) => return end(FAILED, error),
+    };
+    // Whoever started it may have closed the standard output; it serves all the same.
+    let _ = write!(std::io::stdout(), "{}", Announcement { address: server.address(), config });
+    match server.run(router, stops).await {
+        Stopped::Finished => ExitCode::SUCCESS,
+        Stopped::CutOff { connections } => end(FAILED, format_args!("stopped, and cut off {connections} unfinished connections")),
+    }
+}
+
+fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(FAILED, format_args!("no threads to run on: {error}")),
+    };
+    let code = runtime.block_on(work);
+    runtime.shutdown_timeout(LINGER_MAX);
+    code
+}
+
+/// Says why, and with which code the process ends.
+fn end(code: u8, reason: impl fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "cache-api: {reason}");
+    ExitCode::from(code)
+}
+
+/// Stands in until `cache_api::app` puts the parts together.
+mod app {
+    use axum::Router;
+    use cache_api::config::Config;
+
+    pub fn router(_: &Config) -> Result<Router, String> {
+        Ok(Router::new().route("/health", axum::routing::get(async || "ok")))
+    }
+
+    pub async fn lambda(_: &Config) -> Result<(), String> {
+        Err("there is no Lambda door yet".to_owned())
+    }
 }

@@ -14,6 +14,7 @@ use crate::key::{Key, Shard};
 pub mod directory;
 pub mod memory;
 
+pub use directory::DirectoryTier;
 pub use memory::MemoryTier;
 
 /// A place that keeps entries.
@@ -116,6 +117,12 @@ pub trait SharedTier: Tier {
 
     /// Notes that `key` was used, for the sweep. A failure is nothing to the caller.
     async fn touch(&self, key: &Key);
+
+    /// What is kept takes this much; walks everything.
+    ///
+    /// # Errors
+    /// `Tier`.
+    async fn usage(&self) -> Result<Usage>;
 }
 
 /// An entry and when the record last said that it is the current one, in the record's time.
@@ -203,6 +210,17 @@ pub struct Listed {
     pub size: u64,
     /// When the record last said it is current.
     pub confirmed_at: Timestamp,
+}
+
+/// How much a shared tier keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Keys that are held, doubted ones too.
+    pub keys: u64,
+    /// Files of bodies, those that nothing names any more too; what is in the trash is not counted.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
 }
 
 /// Which tier, in headers and counters.

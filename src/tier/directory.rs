@@ -1,1 +1,293 @@
-//! Stub.
+//! The directory tier: a directory that all instances share, and no lock in it. DESIGN part 6 is its protocol.
+//!
+//! This file is the async side: which thread, how long, what an error becomes. Beneath it everything is plain blocking code:
+//! `layout` names, `file` and `nonce` publish, `look`, `fill` and `doubt` are the protocol, `view` is for others.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lru::LruCache;
+
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::freshness::Timestamp;
+use crate::key::{Key, Shard};
+use crate::record::RecordId;
+use crate::tier::{
+    Doubted, Epoch, EpochMark, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage,
+};
+
+mod doubt;
+mod file;
+mod fill;
+mod guard;
+mod layout;
+mod listing;
+mod look;
+mod nonce;
+mod touch;
+mod view;
+
+use file::Made;
+use guard::{Guard, Lane};
+use layout::Disk;
+use touch::Touches;
+
+/// Longest that a small file is waited for. EFS gives one in some milliseconds; past a second the record is nearer.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+
+/// Longest that publishing is waited for, besides the bytes: some ten operations, each of which may be slow and none hang.
+const FILL_LIMIT: Duration = Duration::from_secs(3);
+
+/// What a body must come or go at to be worth it, in bytes a second: the record gives ten times that to one connection.
+const BODY_BYTES_PER_SECOND_MIN: u64 = 8 * 1024 * 1024;
+
+/// Longest that a doubt or eviction is waited for. Nothing stands in for one, so that it gets more time than a read would give.
+const DOUBT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Longest that walking the directory is waited for: what a client behind API Gateway would wait (29 s), with a margin.
+const WALK_LIMIT: Duration = Duration::from_secs(25);
+
+/// Announcements that are remembered so that they can be taken back. One that is forgotten leaves a directory for the sweep.
+const ANNOUNCED_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0");
+
+/// Keeps entries in a directory that other instances, and other programs, use at the same time.
+pub struct DirectoryTier {
+    disk: Arc<Disk>,
+    guard: Guard,
+    touches: Touches,
+    /// The tokens whose directory this process made.
+    announced: Mutex<LruCache<Key, Token>>,
+}
+
+/// How the directory does, for `/stats`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Health {
+    /// Operations that failed or took too long since the start.
+    pub failures: u64,
+    /// Files that were found damaged since the start; the record was asked instead.
+    pub damaged: u64,
+    /// Whether the directory has failed repeatedly and is being left alone.
+    pub breaker_open: bool,
+}
+
+/// Why a path can never be the shared directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Nothing was given.
+    #[error("LOCAL_DATA_DIR is empty")]
+    Empty,
+    /// A file, or a path that leads through one.
+    #[error("LOCAL_DATA_DIR is not a directory, or leads through something that is not")]
+    NotADirectory,
+    /// A symbolic link to nothing.
+    #[error("LOCAL_DATA_DIR is a symbolic link to something that does not exist")]
+    DanglingLink,
+}
+
+impl DirectoryTier {
+    /// Opens the part of `root` that belongs to `record`, and makes it where it is missing. A directory that cannot be written
+    /// now (read-only, full, hanging) opens too, and fails in use.
+    ///
+    /// # Errors
+    /// `Tier`, caused by an [`Unusable`], where `root` can never be such a directory.
+    pub async fn open(root: &Path, record: &RecordId) -> Result<Self> {
+        let disk = Arc::new(Disk::new(root, record));
+        let tier = Self {
+            disk: Arc::clone(&disk),
+            guard: Guard::default(),
+            touches: Touches::default(),
+            announced: Mutex::new(LruCache::new(ANNOUNCED_MAX)),
+        };
+        match tier.guard.run(Lane::Fill, FILL_LIMIT, move || prepare(&disk)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(unusable)) => return Err(Error::Tier { action: "open", cause: unusable.into() }),
+            Err(error) => tracing::warn!(%error, "the shared directory cannot be used now, reads go on without it"),
+        }
+        Ok(tier)
+    }
+
+    /// How the directory does.
+    pub fn health(&self) -> Health {
+        Health {
+            failures: self.guard.failures(),
+            damaged: self.disk.damaged.load(Ordering::Relaxed),
+            breaker_open: self.guard.is_closed(),
+        }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        action: &'static str,
+        limit: Duration,
+        job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let disk = Arc::clone(&self.disk);
+        self.guard.run(lane, limit, move || job(&disk)).await.map_err(|error| Error::Tier { action, cause: error.into() })
+    }
+
+    async fn always<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let disk = Arc::clone(&self.disk);
+        self.guard.always(limit, move || job(&disk)).await
+    }
+
+    fn announced(&self) -> MutexGuard<'_, LruCache<Key, Token>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Tier for DirectoryTier {
+    fn name(&self) -> TierName {
+        TierName::Directory
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Kept>> {
+        let Looked::Other { token: Some(token), state: Some(state) } = self.look(key, None).await? else { return Ok(None) };
+        if !state.is_believed_under(&token) {
+            return Ok(None);
+        }
+        let entry = self.lift(key, &state).await?;
+        Ok(entry.map(|entry| Kept { entry: Arc::new(entry), confirmed_at: state.confirmed_at }))
+    }
+
+    /// A doubt meanwhile is no failure: then it is not kept.
+    async fn put(&self, key: &Key, kept: Kept) -> Result<()> {
+        let token = self.announce(key).await?;
+        self.store(key, &token, &kept.entry, kept.confirmed_at).await.map(|_| ())
+    }
+
+    async fn remove(&self, key: &Key) -> Result<Removed> {
+        self.evict(key).await
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        self.always(WALK_LIMIT, Disk::list).await.map_err(|error| Error::Tier { action: "list", cause: error.into() })
+    }
+}
+
+#[async_trait]
+impl SharedTier for DirectoryTier {
+    async fn root_epoch(&self) -> Result<Option<Epoch>> {
+        self.run(Lane::Look, "read its epoch", LOOK_LIMIT, Disk::root_epoch).await
+    }
+
+    async fn shard_epoch(&self, shard: Shard) -> Result<Option<Epoch>> {
+        self.run(Lane::Look, "read a shard's epoch", LOOK_LIMIT, move |disk| disk.shard_epoch(shard)).await
+    }
+
+    async fn look(&self, key: &Key, held: Option<&Token>) -> Result<Looked> {
+        let (key, held) = (key.clone(), held.copied());
+        self.run(Lane::Look, "read a state", LOOK_LIMIT, move |disk| disk.look(&key, held.as_ref())).await
+    }
+
+    async fn lift(&self, key: &Key, state: &State) -> Result<Option<Entry>> {
+        let (key, state) = (key.clone(), state.clone());
+        let limit = LOOK_LIMIT + time_for(state.facts.size);
+        self.run(Lane::Lift, "read a body", limit, move |disk| disk.lift(&key, &state)).await
+    }
+
+    async fn announce(&self, key: &Key) -> Result<Token> {
+        let asked = key.clone();
+        let announced = self.run(Lane::Fill, "announce a fill", FILL_LIMIT, move |disk| disk.announce(&asked)).await?;
+        if announced.made == Made::Here {
+            self.announced().put(key.clone(), announced.token);
+        }
+        Ok(announced.token)
+    }
+
+    async fn store(&self, key: &Key, token: &Token, entry: &Entry, confirmed_at: Timestamp) -> Result<Stored> {
+        let limit = FILL_LIMIT + time_for(entry.facts.size);
+        let (asked, token, entry) = (key.clone(), *token, entry.clone());
+        let stored =
+            self.run(Lane::Fill, "store a body", limit, move |disk| disk.store(&asked, &token, &entry, confirmed_at)).await;
+        self.announced().pop(key);
+        stored
+    }
+
+    async fn confirm(&self, key: &Key, token: &Token, state: &State, confirmed_at: Timestamp) -> Result<Stored> {
+        let (key, token, state) = (key.clone(), *token, state.clone());
+        let job = move |disk: &Disk| disk.confirm(&key, &token, &state, confirmed_at);
+        self.run(Lane::Fill, "confirm a state", FILL_LIMIT, job).await
+    }
+
+    async fn forget(&self, key: &Key, token: &Token) -> Result<()> {
+        let made = if self.announced().pop(key) == Some(*token) { Made::Here } else { Made::Before };
+        let (key, token) = (key.clone(), *token);
+        self.run(Lane::Fill, "forget a key", FILL_LIMIT, move |disk| disk.forget(&key, &token, made)).await
+    }
+
+    async fn doubt(&self, key: &Key) -> Result<Doubted> {
+        let asked = key.clone();
+        let doubted = self.always(DOUBT_LIMIT, move |disk| disk.doubt(&asked)).await;
+        doubted.map_err(|error| Error::NotWritten { key: key.clone(), verb: "doubted", cause: error.into() })
+    }
+
+    async fn evict(&self, key: &Key) -> Result<Removed> {
+        let asked = key.clone();
+        let evicted = self.always(DOUBT_LIMIT, move |disk| disk.evict(&asked)).await;
+        evicted.map_err(|error| Error::NotWritten { key: key.clone(), verb: "evicted", cause: error.into() })
+    }
+
+    /// Waits for nothing: a memory that answers in a microsecond does not stand by while a directory takes a note.
+    async fn touch(&self, key: &Key) {
+        if self.touches.is_due(key) {
+            let (disk, key) = (Arc::clone(&self.disk), key.clone());
+            self.guard.aside(Lane::Fill, move || {
+                if let Err(error) = disk.touch(&key) {
+                    tracing::debug!(%key, %error, "a use was not noted");
+                }
+            });
+        }
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        self.always(WALK_LIMIT, Disk::usage).await.map_err(|error| Error::Tier { action: "count", cause: error.into() })
+    }
+}
+
+fn time_for(body_bytes: u64) -> Duration {
+    Duration::from_secs(body_bytes / BODY_BYTES_PER_SECOND_MIN)
+}
+
+/// Makes what is missing: failing that now is one thing, a root that can never be a directory another.
+fn prepare(disk: &Disk) -> io::Result<Result<(), Unusable>> {
+    if let Err(unusable) = judge(&disk.root) {
+        return Ok(Err(unusable));
+    }
+    match std::fs::create_dir_all(&disk.base) {
+        // The path leads through a file, or ours does: no time and no permission will change that.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists) => {
+            return Ok(Err(Unusable::NotADirectory));
+        }
+        made => made?,
+    }
+    nonce::have::<EpochMark>(&disk.root_epoch_path())?;
+    Ok(Ok(()))
+}
+
+fn judge(root: &Path) -> Result<(), Unusable> {
+    if root.as_os_str().is_empty() {
+        return Err(Unusable::Empty);
+    }
+    match std::fs::metadata(root) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(Unusable::NotADirectory),
+        // There is a name, and nothing behind it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && root.is_symlink() => Err(Unusable::DanglingLink),
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

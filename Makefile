@@ -1,0 +1,67 @@
+# Every way to work on the project. `make check` is exactly what CI runs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# Where cargo-deny is kept; CI keeps it outside of the checkout.
+TOOLS ?= .tools
+CARGO_DENY := $(TOOLS)/bin/cargo-deny
+CARGO_DENY_VERSION := 0.20.2
+# Where cargo puts what it builds.
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+# The SAM CLI neither reports home nor asks for a region.
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .venv/bin/sam
+
+.PHONY: help
+help: ## Say what there is (this)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Serve the sample data on http://127.0.0.1:5000
+	$(CARGO) run --locked -- serve --source sample-data
+
+.PHONY: test
+test: .venv/installed ## Run all tests: the core by itself, then everything
+	@tools/step "tests of the core" $(CARGO) test --locked --no-default-features --lib
+	@tools/step tests $(CARGO) test --locked --features failpoints
+
+.PHONY: lint
+lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format, lints, licences and the template
+	@tools/step format $(CARGO) fmt --check
+	@tools/step lints $(CARGO) clippy --locked --all-targets --features failpoints -- -D warnings
+	@tools/step "lints of the core" $(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
+	@tools/step licences $(CARGO_DENY) --log-level error --locked check licenses bans sources
+	@tools/step template env $(SAM) validate --lint --template template.yaml
+
+.PHONY: check
+check: lint test ## Lint and test, as CI does
+
+.PHONY: build
+build: .venv-build/installed ## Make the zip that is deployed, build/cache-api.zip
+	@# Without its check of the target, cargo-lambda leaves the toolchain as it is.
+	PATH="$(CURDIR)/.venv-build/bin:$$PATH" $(CARGO) lambda build --locked --profile deploy --bin cache-api \
+	  --x86-64 --skip-target-check --output-format zip --lambda-dir build/lambda
+	@mv build/lambda/cache-api/bootstrap.zip build/cache-api.zip
+	@awk -v bytes="$$(wc -c < build/cache-api.zip)" 'BEGIN { printf "build/cache-api.zip has %.1f MB\n", bytes / 1e6 }'
+
+.PHONY: invoke
+invoke: .venv/installed ## Send an event to the binary as Lambda would: make invoke EVENT=events/rest-read.json
+	@test -n "$(EVENT)" || { echo "which event? make invoke EVENT=…, one of:" events/*.json; exit 2; }
+	@$(CARGO) build --locked --quiet
+	@.venv/bin/python tools/invoke.py "$(TARGET)/debug/cache-api" "$(EVENT)"
+
+# Made once, and again when what it is made of changes.
+.venv/installed: requirements-dev.txt
+.venv-build/installed: requirements-build.txt
+.venv/installed .venv-build/installed:
+	@tools/step "installing $<" bash -c 'python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<'
+	@touch $@
+
+# Built without optimisation: that takes a third of the time, and it runs for two seconds.
+$(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION):
+	@tools/step "installing cargo-deny" env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 \
+	  $(CARGO) install --quiet --locked --debug --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
+	@touch $@

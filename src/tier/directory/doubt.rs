@@ -1,0 +1,110 @@
+//! Doubting, evicting, and taking away what the record does not have. DESIGN part 6, "Doubt" and "Evict".
+
+use std::fs;
+use std::io;
+
+use fail::fail_point;
+
+use crate::key::Key;
+use crate::tier::directory::file::{self, Aside, Made, found, once_more_if_gone};
+use crate::tier::directory::layout::{BodyName, Disk, Place, unused_word};
+use crate::tier::directory::look::decode;
+use crate::tier::directory::{nonce, view};
+use crate::tier::{Doubted, EpochMark, Removed, Token, TokenMark};
+
+impl Disk {
+    pub fn doubt(&self, key: &Key) -> io::Result<Doubted> {
+        Ok(self.doubt_and(key, |_| Ok(()))?.map_or(Doubted::NobodyHeld, |()| Doubted::Written))
+    }
+
+    pub fn evict(&self, key: &Key) -> io::Result<Removed> {
+        Ok(self.doubt_and(key, |place| self.take_away(key, place))?.unwrap_or(Removed::NothingHeld))
+    }
+
+    /// Takes away what is held of a key that the record, asked under `token`, did not have. What is under a newer token was
+    /// asked for later and stays (pitfall 3).
+    ///
+    /// `made` is what the announcement of `token` said. Beyond DESIGN's text: what is held is evicted with new epochs, and the
+    /// directory goes only where this process made it and nobody stored anything in it. A doubt that finds no directory writes
+    /// nothing; so none may go while an epoch vouches for the key in somebody's memory.
+    pub fn forget(&self, key: &Key, token: &Token, made: Made) -> io::Result<()> {
+        let place = self.place(key);
+        // Who freezes after this look may evict a newer entry when it wakes. That costs a request and loses no doubt.
+        if nonce::read(&place.doubt())? != Some(*token) {
+            return Ok(());
+        }
+        match (file::read_small(&place.state())?, made) {
+            (Some(_), _) => self.evict(key).map(|_| ()),
+            (None, Made::Here) => found(withdraw(&place, token)).map(|_| ()),
+            (None, Made::Before) => Ok(()),
+        }
+    }
+
+    /// Steps 0 to 3 of a doubt, with `then` after step 1; `None` where step 0 showed that nobody holds or is filling the key.
+    ///
+    /// In this order: a reader takes an epoch and then the token, so that an epoch it finds new comes with the new token.
+    fn doubt_and<T>(&self, key: &Key, then: impl Fn(&Place) -> io::Result<T>) -> io::Result<Option<T>> {
+        let place = self.place(key);
+        once_more_if_gone(|| {
+            if self.make(&place)? == Made::Here && fs::remove_dir(&place.dir).is_ok() {
+                return Ok(None);
+            }
+            nonce::replace::<TokenMark>(&place.doubt())?;
+            fail_point!("doubt-token-written", |_| std::process::abort());
+            let outcome = then(&place)?;
+            nonce::replace::<EpochMark>(&self.shard_epoch_path(place.shard))?;
+            fail_point!("doubt-shard-written", |_| std::process::abort());
+            nonce::replace::<EpochMark>(&self.root_epoch_path())?;
+            Ok(Some(outcome))
+        })
+    }
+
+    /// Removes the state, its view and its body. Whatever of it a crash leaves is removed by the next eviction or the sweep.
+    fn take_away(&self, key: &Key, place: &Place) -> io::Result<Removed> {
+        let state = file::read_small(&place.state())?;
+        let removed = found(fs::remove_file(place.state()))?;
+        fail_point!("evict-state-removed", |_| std::process::abort());
+        // Nothing is believed any more, so that the eviction has succeeded; what may still fail is tidying up after it.
+        let hidden = view::hide(&self.root, key, place);
+        let trashed = match state.and_then(|bytes| decode(&bytes)).and_then(|state| BodyName::parse(&state.body)) {
+            Some(body) => self.trash_body(place, &body),
+            None => Ok(()),
+        };
+        if let Err(error) = hidden.and(trashed) {
+            tracing::warn!(%key, %error, "an evicted body stays in the shared directory");
+        }
+        Ok(removed.map_or(Removed::NothingHeld, |()| Removed::Removed))
+    }
+
+    /// Moves a body where the sweep unlinks it after a grace: a reader that has just learnt its name may still open it.
+    fn trash_body(&self, place: &Place, body: &BodyName) -> io::Result<()> {
+        let trash = self.trash();
+        match fs::create_dir(&trash) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let unused = trash.join(format!("{}{}", unused_word(), BodyName::SUFFIX));
+        found(fs::rename(place.body(body), unused)).map(|_| ())
+    }
+}
+
+/// Takes back an announcement: the token, then the directory.
+fn withdraw(place: &Place, token: &Token) -> io::Result<()> {
+    // Taken by a rename and looked at then: between a look and an unlink a doubt could have replaced it.
+    let taken = Aside::beside(&place.doubt());
+    fs::rename(place.doubt(), &taken.0)?;
+    if nonce::read(&taken.0)? != Some(*token) {
+        return match fs::hard_link(&taken.0, place.doubt()) {
+            // A newer one still has come meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            outcome => outcome,
+        };
+    }
+    drop(taken);
+    // Not empty: somebody else is at work in it, and finds the token gone.
+    let _emptied = fs::remove_dir(&place.dir);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::entry::{Entry, Media, Version};
+use crate::freshness::Timestamp;
+use crate::key::Prefix;
+use crate::record::RecordId;
+use crate::tier::{Epoch, Looked, Stored};
+
+const ASKED: Timestamp = Timestamp::from_millis(1_700_000_100_000);
+
+struct Kit {
+    dir: tempfile::TempDir,
+    disk: Disk,
+    key: Key,
+    place: Place,
+}
+
+fn kit() -> Kit {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::new(dir.path(), &RecordId::of(&["test"]));
+    let key = Key::parse("dir/a", &Prefix::default()).unwrap();
+    let place = disk.place(&key);
+    Kit { dir, disk, key, place }
+}
+
+impl Kit {
+    /// Stores a body as a fill does; answers the token.
+    fn hold(&self, body: &'static [u8]) -> Token {
+        let version = Version { etag: "\"v\"".into(), last_modified: Timestamp::from_millis(0) };
+        let token = self.disk.announce(&self.key).unwrap().token;
+        let entry = Entry::new(version, Media::default(), body.into());
+        assert_eq!(self.disk.store(&self.key, &token, &entry, ASKED).unwrap(), Stored::Stored);
+        token
+    }
+
+    fn epochs(&self) -> [Option<Epoch>; 2] {
+        [self.disk.shard_epoch(self.place.shard).unwrap(), self.disk.root_epoch().unwrap()]
+    }
+
+    fn token(&self) -> Option<Token> {
+        nonce::read(&self.place.doubt()).unwrap()
+    }
+
+    fn view(&self) -> PathBuf {
+        self.dir.path().join("dir/a")
+    }
+}
+
+/// All files below `dir`.
+fn files(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.extend([path]) }
+    }
+    found
+}
+
+#[test]
+fn a_doubt_of_a_key_that_nobody_holds_leaves_nothing() {
+    let kit = kit();
+    assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::NobodyHeld);
+    assert_eq!(kit.disk.evict(&kit.key).unwrap(), Removed::NothingHeld);
+    assert_eq!(files(kit.dir.path()), BTreeSet::new());
+    assert!(!kit.place.dir.exists());
+}
+
+#[test]
+fn a_doubt_replaces_token_and_epochs_and_nothing_else_each_time() {
+    let kit = kit();
+    let first = kit.hold(b"1");
+    let state = kit.disk.state(&kit.key, &kit.place).unwrap();
+    let (before, held) = (kit.epochs(), files(kit.dir.path()));
+    for _ in 0..2 {
+        let token = kit.token();
+        let [shard, root] = kit.epochs();
+        assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
+        assert_ne!(kit.token(), token);
+        assert!(kit.epochs()[0] != shard && kit.epochs()[1] != root, "doubted already is no reason to skip it");
+    }
+    assert_ne!(kit.epochs(), before);
+    assert_eq!(kit.disk.state(&kit.key, &kit.place).unwrap(), state);
+    assert_eq!(state.unwrap().token, first);
+    assert_eq!(files(kit.dir.path()), held);
+}
+
+#[test]
+fn a_doubt_of_a_key_that_is_being_filled_is_written() {
+    let kit = kit();
+    let token = kit.disk.announce(&kit.key).unwrap().token;
+    assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
+    assert_ne!(kit.token(), Some(token));
+}
+
+/// A doubt killed between any two steps has failed; what is left is read correctly, and whoever sees a new epoch sees the
+/// new token.
+#[test]
+fn a_doubt_writes_token_then_shard_then_root() {
+    let kit = kit();
+    let token = kit.hold(b"1");
+    let [shard, root] = kit.epochs();
+    let blocked = |path: &Path| {
+        let aside = path.with_extension("aside");
+        fs::rename(path, &aside).unwrap();
+        fs::create_dir_all(path.join("in the way")).unwrap();
+        aside
+    };
+    let unblock = |path: &Path, aside: &Path| {
+        fs::remove_dir_all(path).unwrap();
+        fs::rename(aside, path).unwrap();
+    };
+    let shard_path = kit.disk.shard_epoch_path(kit.place.shard);
+    let aside = blocked(&shard_path);
+    kit.disk.doubt(&kit.key).unwrap_err();
+    unblock(&shard_path, &aside);
+    assert_eq!(kit.epochs(), [shard, root], "no epoch moved before the shard's");
+    assert_ne!(kit.token(), Some(token), "the token moved first");
+
+    let aside = blocked(&kit.disk.root_epoch_path());
+    kit.disk.doubt(&kit.key).unwrap_err();
+    unblock(&kit.disk.root_epoch_path(), &aside);
+    assert_eq!(kit.epochs()[1], root);
+    assert_ne!(kit.epochs()[0], shard, "the shard's moved before the root's");
+}
+
+#[test]
+fn an_eviction_takes_state_and_view_and_moves_the_body_to_the_trash() {
+    let kit = kit();
+    let token = kit.hold(b"1");
+    let epochs = kit.epochs();
+    assert_eq!(fs::read(kit.view()).unwrap(), b"1");
+    assert_eq!(kit.disk.evict(&kit.key).unwrap(), Removed::Removed);
+    assert!(kit.token().is_some() && kit.token() != Some(token));
+    assert!(kit.epochs()[0] != epochs[0] && kit.epochs()[1] != epochs[1]);
+    let token = kit.token();
+    assert_eq!(kit.disk.look(&kit.key, None).unwrap(), Looked::Other { token, state: None });
+    assert_eq!(files(&kit.place.dir), BTreeSet::from([kit.place.doubt()]));
+    assert!(!kit.view().exists());
+    let trash: Vec<_> = files(&kit.disk.trash()).into_iter().collect();
+    assert_eq!(trash.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>(), [b"1"]);
+    assert_eq!(kit.disk.evict(&kit.key).unwrap(), Removed::NothingHeld);
+}
+
+#[test]
+fn an_eviction_of_a_garbled_state_takes_the_view_too() {
+    let kit = kit();
+    kit.hold(b"1");
+    fs::write(kit.place.state(), "garbage").unwrap();
+    assert_eq!(kit.disk.evict(&kit.key).unwrap(), Removed::Removed);
+    assert!(!kit.view().exists());
+}
+
+/// Pitfall 3: a delete based on stale facts removes a newer entry.
+#[test]
+fn forgetting_leaves_what_is_under_a_newer_token() {
+    let kit = kit();
+    let asked_under = kit.hold(b"1");
+    kit.disk.doubt(&kit.key).unwrap();
+    let newer = kit.hold(b"2");
+    let held = files(kit.dir.path());
+    for made in [Made::Here, Made::Before] {
+        kit.disk.forget(&kit.key, &asked_under, made).unwrap();
+        assert_eq!(files(kit.dir.path()), held);
+        assert_eq!(kit.token(), Some(newer));
+    }
+}
+
+/// A doubt that finds no directory writes nothing. So while another instance's memory may be vouched for by the epoch, the
+/// directory stays, or the epoch goes.
+#[test]
+fn forgetting_what_is_held_moves_the_epochs_and_leaves_the_directory() {
+    let kit = kit();
+    let token = kit.hold(b"1");
+    let epochs = kit.epochs();
+    kit.disk.forget(&kit.key, &token, Made::Here).unwrap();
+    assert!(kit.epochs()[0] != epochs[0] && kit.epochs()[1] != epochs[1]);
+    assert!(!kit.view().exists());
+    assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
+}
+
+#[test]
+fn forgetting_takes_back_what_the_announcement_made() {
+    let kit = kit();
+    let announced = kit.disk.announce(&kit.key).unwrap();
+    let epochs = kit.epochs();
+    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+    assert!(!kit.place.dir.exists());
+    assert_eq!(kit.epochs(), epochs, "nothing was held");
+    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+}
+
+#[test]
+fn forgetting_leaves_a_directory_that_another_made() {
+    let kit = kit();
+    kit.disk.announce(&kit.key).unwrap();
+    let announced = kit.disk.announce(&kit.key).unwrap();
+    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+    assert_eq!(kit.token(), Some(announced.token));
+}
+
+#[test]
+fn a_token_taken_back_by_mistake_is_put_where_it_was() {
+    let kit = kit();
+    kit.disk.announce(&kit.key).unwrap();
+    kit.disk.doubt(&kit.key).unwrap();
+    let newer = kit.token();
+    withdraw(&kit.place, &Token::random()).unwrap();
+    assert_eq!(kit.token(), newer);
+    assert_eq!(files(&kit.place.dir), BTreeSet::from([kit.place.doubt()]));
+}
+
+#[test]
+fn taking_back_leaves_the_directory_of_somebody_at_work() {
+    let kit = kit();
+    let announced = kit.disk.announce(&kit.key).unwrap();
+    fs::write(kit.place.dir.join("body.tmp"), "half a bo").unwrap();
+    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+    assert_eq!(kit.token(), None);
+    assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
+}
+
+#[test]
+fn announcements_and_doubts_of_one_key_at_the_same_time_all_succeed() {
+    let kit = kit();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    kit.disk.doubt(&kit.key).unwrap();
+                }
+            });
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let announced = kit.disk.announce(&kit.key).unwrap();
+                    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+                }
+            });
+        }
+    });
+    let left = files(kit.dir.path());
+    assert!(left.iter().all(|path| path.extension().is_none()), "temporaries are left: {left:?}");
+}

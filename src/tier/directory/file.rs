@@ -1,0 +1,184 @@
+//! Files that are written beside their place and published in one step: a name is there whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::tier::directory::layout::unused_word;
+
+/// Longest file that is read whole without its length being known: a state holds a key and what its record said of it.
+const SMALL_BYTES_MAX: u64 = 64 * 1024;
+
+/// How a file came to its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// This call made it.
+    Here,
+    /// Somebody else had.
+    Before,
+}
+
+/// Reads a small file by opening it, which asks the server, as a stat would not; `None` where it is missing. What is longer
+/// than anything we write is cut, and so illegible.
+pub(super) fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(SMALL_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    found(once_more_if_stale(read))
+}
+
+/// Puts `content` in place of what is at `path`. `NotFound` where the directory went.
+pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let aside = Aside::beside(path);
+    aside.write(content)?;
+    fs::rename(&aside.0, path)?;
+    aside.published();
+    Ok(())
+}
+
+/// Puts `content` at `path` unless something is there.
+pub(super) fn create(path: &Path, content: &[u8]) -> io::Result<Made> {
+    let aside = Aside::beside(path);
+    aside.write(content)?;
+    // Unlike O_EXCL this publishes a whole file, and unlike rename it replaces nothing.
+    match fs::hard_link(&aside.0, path) {
+        Ok(()) => Ok(Made::Here),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Before),
+        Err(error) => Err(error),
+    }
+}
+
+/// A name beside a file's place that nothing has yet; what it names is removed when this is dropped.
+pub(super) struct Aside(pub PathBuf);
+
+impl Aside {
+    pub const SUFFIX: &str = ".tmp";
+
+    pub fn beside(path: &Path) -> Self {
+        Self(path.with_file_name(format!("{}{}", unused_word(), Self::SUFFIX)))
+    }
+
+    /// Writes the file and sees to it that its bytes outlive the machine's crash.
+    pub fn write(&self, content: &[u8]) -> io::Result<File> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&self.0)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        Ok(file)
+    }
+
+    /// Its name has gone with a rename; asking the server to remove nothing would be a request too.
+    fn published(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // What stays is an orphan that the sweep finds.
+            let _removed = fs::remove_file(&self.0);
+        }
+    }
+}
+
+/// `None` for what is missing.
+pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a name, or the directory it was in, is no longer there.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle)
+}
+
+/// NFS forgets a file that another client replaced while we had it open; the name then leads to the new one.
+pub(super) fn once_more_if_stale<T>(read: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match read() {
+        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => read(),
+        outcome => outcome,
+    }
+}
+
+/// Tries again from the start where a directory went while we worked in it: another announcement or doubt had made and
+/// removed it.
+pub(super) fn once_more_if_gone<T>(step: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    // Each time somebody else must have made and removed the directory in between; five in a row is a broken directory.
+    const ATTEMPTS: usize = 5;
+    for _ in 1..ATTEMPTS {
+        match step() {
+            Err(error) if is_gone(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    step()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epoch");
+        assert_eq!(read_small(&path).unwrap(), None);
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(read_small(&path).unwrap().unwrap(), b"two");
+        assert_eq!(names(dir.path()), ["epoch"]);
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_not_created_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epoch");
+        assert_eq!(create(&path, b"one").unwrap(), Made::Here);
+        assert_eq!(create(&path, b"two").unwrap(), Made::Before);
+        assert_eq!(read_small(&path).unwrap().unwrap(), b"one");
+        assert_eq!(names(dir.path()), ["epoch"]);
+    }
+
+    #[test]
+    fn what_cannot_be_published_leaves_nothing_beside_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epoch");
+        fs::create_dir_all(path.join("in the way")).unwrap();
+        replace(&path, b"one").unwrap_err();
+        assert_eq!(names(dir.path()), ["epoch"]);
+    }
+
+    /// Pitfall 16: a file replaced by another client is stale; reopen it, once.
+    #[test]
+    fn a_stale_file_is_opened_once_more() {
+        let opened = Cell::new(0);
+        let stale = || -> io::Result<()> {
+            opened.set(opened.get() + 1);
+            Err(io::ErrorKind::StaleNetworkFileHandle.into())
+        };
+        assert_eq!(found(once_more_if_stale(stale)).unwrap(), None);
+        assert_eq!(opened.get(), 2);
+    }
+
+    #[test]
+    fn a_directory_that_keeps_going_is_an_error_in_the_end() {
+        let tried = Cell::new(0);
+        let gone = || -> io::Result<()> {
+            tried.set(tried.get() + 1);
+            Err(io::ErrorKind::NotFound.into())
+        };
+        assert_eq!(once_more_if_gone(gone).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(tried.get(), 5);
+    }
+}

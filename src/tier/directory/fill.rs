@@ -1,0 +1,143 @@
+//! Filling: announcing it, publishing a body, believing it. DESIGN part 6, "Confirm / fill", steps 1 and 3 to 6.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+use fail::fail_point;
+
+use crate::entry::Entry;
+use crate::freshness::Timestamp;
+use crate::key::Key;
+use crate::tier::directory::file::{self, Aside, Made, is_gone, once_more_if_gone};
+use crate::tier::directory::layout::{BodyName, Disk, Place};
+use crate::tier::directory::look::encode;
+use crate::tier::directory::{nonce, view};
+use crate::tier::{EpochMark, State, Stored, Token};
+
+/// What an announcement found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Announced {
+    /// The token to ask the record under.
+    pub token: Token,
+    /// `Here` where this very call made the directory and the token in it: nobody has ever stored anything beside it.
+    pub made: Made,
+}
+
+impl Disk {
+    /// Step 1: the key's directory tells a doubt that somebody is filling the key, its token is what the fill is stored under.
+    pub fn announce(&self, key: &Key) -> io::Result<Announced> {
+        let place = self.place(key);
+        once_more_if_gone(|| {
+            let directory = self.make(&place)?;
+            nonce::have::<EpochMark>(&self.shard_epoch_path(place.shard))?;
+            nonce::have::<EpochMark>(&self.root_epoch_path())?;
+            let (token, made) = nonce::have(&place.doubt())?;
+            Ok(Announced { token, made: if directory == Made::Here { made } else { Made::Before } })
+        })
+    }
+
+    /// Makes the key's directory. A mkdir is answered by the server, never from what a client remembers.
+    pub fn make(&self, place: &Place) -> io::Result<Made> {
+        match fs::create_dir(&place.dir) {
+            Ok(()) => Ok(Made::Here),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Before),
+            Err(error) if is_gone(&error) => {
+                fs::create_dir_all(self.base.join(place.shard.to_string()))?;
+                match fs::create_dir(&place.dir) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Before),
+                    outcome => outcome.map(|()| Made::Here),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Steps 3 to 6 for a new body.
+    pub fn store(&self, key: &Key, token: &Token, entry: &Entry, confirmed_at: Timestamp) -> io::Result<Stored> {
+        let place = self.place(key);
+        let body = BodyName::unused(&entry.version);
+        overtaken_if_gone((|| {
+            write_body(&place, &body, entry)?;
+            fail_point!("fill-body-linked", |_| std::process::abort());
+            let state = State {
+                key: key.as_str().to_owned(),
+                version: entry.version.clone(),
+                facts: entry.facts.clone(),
+                body: body.as_str().to_owned(),
+                confirmed_at,
+                token: *token,
+            };
+            let believed = believe(&place, &state);
+            match believed {
+                Ok(Stored::Stored) => self.show(key, &place, body),
+                // No state names it, and none ever will.
+                Ok(Stored::Overtaken) | Err(_) => drop(fs::remove_file(place.body(&body))),
+            }
+            believed
+        })())
+    }
+
+    /// Steps 4 and 5 for a body that is there already.
+    pub fn confirm(&self, key: &Key, token: &Token, state: &State, confirmed_at: Timestamp) -> io::Result<Stored> {
+        let state = State { key: key.as_str().to_owned(), confirmed_at, token: *token, ..state.clone() };
+        overtaken_if_gone(believe(&self.place(key), &state))
+    }
+
+    /// Step 6. A view that fails costs the view.
+    ///
+    /// Looks at the state again after: whoever froze before this may wake when another body has been stored, or all evicted.
+    fn show(&self, key: &Key, place: &Place, mut body: BodyName) {
+        // More often than this only if another stores meanwhile each time, who then shows its own.
+        for _ in 0..3 {
+            let shown = view::show(&self.root, key, place, &body).and_then(|_| self.state(key, place));
+            let named = match shown {
+                Ok(state) => state.and_then(|state| BodyName::parse(&state.body)),
+                Err(error) => return tracing::debug!(%key, %error, "no view"),
+            };
+            match named {
+                Some(named) if named == body => return,
+                Some(named) => body = named,
+                None => {
+                    if let Err(error) = view::hide(&self.root, key, place) {
+                        tracing::debug!(%key, %error, "a view of what was evicted stays");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Step 3: whole, on the disk, read-only, and then under a name that was never used.
+fn write_body(place: &Place, name: &BodyName, entry: &Entry) -> io::Result<()> {
+    let path = place.body(name);
+    let aside = Aside::beside(&path);
+    let file = aside.write(&entry.body)?;
+    fail_point!("fill-body-written", |_| std::process::abort());
+    file.set_permissions(Permissions::from_mode(0o444))?;
+    file.set_modified(entry.version.last_modified.into())?;
+    fail_point!("fill-before-link", |_| std::process::abort());
+    fs::hard_link(&aside.0, &path)
+}
+
+/// Steps 4 and 5: believed only under the token it was asked under; who is late says so by that token.
+fn believe(place: &Place, state: &State) -> io::Result<Stored> {
+    if nonce::read(&place.doubt())? != Some(state.token) {
+        return Ok(Stored::Overtaken);
+    }
+    file::replace(&place.state(), &encode(state)?)?;
+    fail_point!("fill-state-written", |_| std::process::abort());
+    Ok(Stored::Stored)
+}
+
+/// The directory is made before the record is asked: where it has gone, the key was doubted or evicted since.
+fn overtaken_if_gone(stored: io::Result<Stored>) -> io::Result<Stored> {
+    match stored {
+        Err(error) if is_gone(&error) => Ok(Stored::Overtaken),
+        stored => stored,
+    }
+}
+
+#[cfg(test)]
+mod tests;

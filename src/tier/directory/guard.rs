@@ -1,0 +1,257 @@
+//! What stands between a read and a bad directory: a thread of its own, a time limit, a bound on the threads, a breaker.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::freshness::Stopwatch;
+
+/// Failures in a row after which a lane is closed. One may be bad luck of one file, three of different reads are not.
+const FAILURES_MAX: u32 = 3;
+
+/// How long a closed lane stays closed before one call tries it: at the worst a fifth of the time goes to trying.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Calls of one lane that may be under way. A directory that hangs keeps the threads of its calls for good; tokio has 512,
+/// and computing needs some.
+const IN_FLIGHT_MAX: usize = 64;
+
+/// Runs file operations on the blocking pool and keeps count of what becomes of them.
+pub(super) struct Guard {
+    lanes: [LaneState; 3],
+    failures: AtomicU64,
+    since_start: Stopwatch,
+}
+
+/// Operations that fail together. A full disk can still be looked at, and slow bodies do not close the eyes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Epochs, tokens and states: small, on the way of every read that memory cannot answer.
+    Look,
+    /// Bodies on their way into memory.
+    Lift,
+    /// What is written on behalf of a read.
+    Fill,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { lanes: Default::default(), failures: AtomicU64::new(0), since_start: Stopwatch::start() }
+    }
+}
+
+impl Guard {
+    /// Runs `job`, unless its lane is closed. A job that overstays its limit goes on by itself; what it writes then is late,
+    /// and shows it by its token.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        limit: Duration,
+        job: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let LaneState { breaker, in_flight } = &self.lanes[lane as usize];
+        if !breaker.admits(self.since_start.elapsed()) {
+            return Err(io::Error::other("it has failed repeatedly and is left alone for some seconds"));
+        }
+        let in_flight = Arc::clone(in_flight);
+        let permitted = async {
+            let permit = in_flight.acquire_owned().await.map_err(io::Error::other)?;
+            on_blocking_pool(move || {
+                let outcome = job();
+                drop(permit);
+                outcome
+            })
+            .await
+        };
+        let outcome = self.counted(limit, permitted).await;
+        match &outcome {
+            Ok(_) => {
+                if breaker.succeeded() {
+                    tracing::info!(?lane, "the shared directory works again");
+                }
+            }
+            Err(error) => {
+                if breaker.failed(self.since_start.elapsed()) {
+                    tracing::warn!(?lane, %error, "the shared directory fails, reads go on without it");
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Runs `job` whatever became of those before it: a doubt must be written or have failed.
+    pub async fn always<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        job: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.counted(limit, on_blocking_pool(job)).await
+    }
+
+    /// Runs `job` if its lane is open and not crowded, and waits for nothing.
+    pub fn aside(&self, lane: Lane, job: impl FnOnce() + Send + 'static) {
+        let LaneState { breaker, in_flight } = &self.lanes[lane as usize];
+        if breaker.is_closed() {
+            return;
+        }
+        if let Ok(permit) = Arc::clone(in_flight).try_acquire_owned() {
+            drop(spawn_blocking(move || {
+                job();
+                drop(permit);
+            }));
+        }
+    }
+
+    /// Operations that failed or took too long.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Whether a lane is closed.
+    pub fn is_closed(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.breaker.is_closed())
+    }
+
+    async fn counted<T>(&self, limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let outcome = timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        if outcome.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+/// EFS takes milliseconds for what a disk does in micro-seconds, too long for an async worker.
+async fn on_blocking_pool<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(job).await.map_err(io::Error::other)?
+}
+
+struct LaneState {
+    breaker: Breaker,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Default for LaneState {
+    fn default() -> Self {
+        Self { breaker: Breaker::default(), in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)) }
+    }
+}
+
+/// Says whether it is worth trying. Times are since any one start.
+#[derive(Default)]
+struct Breaker(Mutex<Past>);
+
+#[derive(Clone, Copy, Default)]
+struct Past {
+    failures_in_row: u32,
+    /// When the next call may try; `None` while all may.
+    closed_until: Option<Duration>,
+}
+
+impl Breaker {
+    /// Whether a call may go on. Of those after the pause one may, and the others wait for another pause: should its caller
+    /// go away, nobody waits for what became of it.
+    fn admits(&self, now: Duration) -> bool {
+        let mut past = self.past();
+        match past.closed_until {
+            Some(until) if now < until => false,
+            Some(_) => {
+                past.closed_until = Some(now + PAUSE);
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.past().closed_until.is_some()
+    }
+
+    /// Answers whether this opened a closed lane.
+    fn succeeded(&self) -> bool {
+        std::mem::take(&mut *self.past()).closed_until.is_some()
+    }
+
+    /// Answers whether this closed an open lane.
+    fn failed(&self, now: Duration) -> bool {
+        let mut past = self.past();
+        let was_open = past.closed_until.is_none();
+        past.failures_in_row += 1;
+        if past.failures_in_row >= FAILURES_MAX {
+            past.closed_until = Some(now + PAUSE);
+        }
+        was_open && past.closed_until.is_some()
+    }
+
+    fn past(&self) -> std::sync::MutexGuard<'_, Past> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn three_failures_in_a_row_close_a_lane_and_one_call_in_five_seconds_tries_it() {
+        let breaker = Breaker::default();
+        assert!(!breaker.failed(seconds(1)) && !breaker.failed(seconds(1)));
+        breaker.succeeded();
+        assert!(!breaker.failed(seconds(1)) && !breaker.failed(seconds(1)), "not in a row");
+        assert!(breaker.admits(seconds(1)));
+        assert!(breaker.failed(seconds(1)), "said once");
+        assert!(!breaker.failed(seconds(1)), "by another that was under way");
+        assert!(!breaker.admits(seconds(5)));
+        assert!(breaker.admits(seconds(6)), "one tries");
+        assert!(!breaker.admits(seconds(6)), "and only one");
+        assert!(!breaker.failed(seconds(7)));
+        assert!(!breaker.admits(seconds(11)));
+        assert!(breaker.admits(seconds(12)), "the next tries, whatever became of the one before");
+        assert!(breaker.succeeded());
+        assert!(breaker.admits(seconds(12)) && breaker.admits(seconds(12)) && !breaker.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_closed_lane_answers_at_once_and_leaves_the_others_and_doubts_alone() {
+        let guard = Guard::default();
+        for _ in 0..3 {
+            guard.run(Lane::Fill, LONG, || io::Result::<()>::Err(io::ErrorKind::StorageFull.into())).await.unwrap_err();
+        }
+        assert!(guard.is_closed());
+        guard.run(Lane::Fill, LONG, || -> io::Result<()> { panic!("a closed lane runs nothing") }).await.unwrap_err();
+        assert_eq!(guard.run(Lane::Look, LONG, || Ok(7)).await.unwrap(), 7);
+        assert_eq!(guard.always(LONG, || Ok(7)).await.unwrap(), 7);
+        assert_eq!(guard.failures(), 3, "what was not tried has not failed");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_hangs_costs_its_limit_and_counts_as_a_failure() {
+        let guard = Guard::default();
+        let (release, hang) = mpsc::channel::<()>();
+        let hang = move || hang.recv().map_err(io::Error::other);
+        assert_eq!(guard.run(Lane::Look, SOON, hang).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(guard.failures(), 1);
+        release.send(()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_has_failed_and_frees_its_place() {
+        let guard = Guard::default();
+        guard.run(Lane::Look, LONG, || -> io::Result<()> { panic!("for this test") }).await.unwrap_err();
+        assert_eq!(guard.lanes[Lane::Look as usize].in_flight.available_permits(), IN_FLIGHT_MAX);
+    }
+}

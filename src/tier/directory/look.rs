@@ -1,0 +1,89 @@
+//! Looking: epochs, a key's token and state, its body. Always by opening, never by stat, which NFS answers from memory.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::atomic::Ordering;
+
+use crate::entry::{Checksum, Entry};
+use crate::key::{Key, Shard};
+use crate::tier::directory::file::{self, found, once_more_if_stale};
+use crate::tier::directory::layout::{BodyName, Disk, Place};
+use crate::tier::directory::nonce;
+use crate::tier::{Epoch, Looked, State, Token};
+
+impl Disk {
+    pub fn root_epoch(&self) -> io::Result<Option<Epoch>> {
+        nonce::read(&self.root_epoch_path())
+    }
+
+    pub fn shard_epoch(&self, shard: Shard) -> io::Result<Option<Epoch>> {
+        nonce::read(&self.shard_epoch_path(shard))
+    }
+
+    /// The token first: a state that was written after a doubt may be read under the token before it, and is not believed;
+    /// the other way round a state from before the doubt would be.
+    pub fn look(&self, key: &Key, held: Option<&Token>) -> io::Result<Looked> {
+        let place = self.place(key);
+        let token = nonce::read(&place.doubt())?;
+        if token.is_some() && token.as_ref() == held {
+            return Ok(Looked::Same);
+        }
+        Ok(Looked::Other { token, state: self.state(key, &place)? })
+    }
+
+    /// The state of `key`; `None` where there is none, or one that nothing here has written so.
+    pub fn state(&self, key: &Key, place: &Place) -> io::Result<Option<State>> {
+        let Some(bytes) = file::read_small(&place.state())? else { return Ok(None) };
+        let state = decode(&bytes).filter(|state| state.key == key.as_str());
+        if state.is_none() {
+            self.count_damage("state", key);
+        }
+        Ok(state)
+    }
+
+    /// The body that `state` names, read whole and verified; `None` where it is missing or is not that body.
+    pub fn lift(&self, key: &Key, state: &State) -> io::Result<Option<Entry>> {
+        let Some(name) = BodyName::parse(&state.body).filter(|_| state.key == key.as_str()) else { return Ok(None) };
+        let path = self.place(key).body(&name);
+        let size = state.facts.size;
+        let Some(read) = found(once_more_if_stale(|| read_exactly(File::open(&path)?, size)))? else { return Ok(None) };
+        let Some(body) = read.filter(|body| Checksum::of(body) == state.facts.checksum) else {
+            self.count_damage("body", key);
+            return Ok(None);
+        };
+        Ok(Some(Entry { version: state.version.clone(), facts: state.facts.clone(), body: body.into() }))
+    }
+
+    fn count_damage(&self, what: &'static str, key: &Key) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+        // Said each time: the record is asked next, and the file replaced.
+        tracing::warn!(%key, what, "a file in the shared directory is damaged, the record is asked instead");
+    }
+}
+
+/// The bytes of `file`, if there are `size` of them. Memory is taken only once the file itself says so: a damaged state may
+/// name any size.
+fn read_exactly(file: File, size: u64) -> io::Result<Option<Vec<u8>>> {
+    let metadata = file.metadata()?;
+    let Some(length) = usize::try_from(size).ok().filter(|_| metadata.is_file() && metadata.len() == size) else {
+        return Ok(None);
+    };
+    let mut body = Vec::new();
+    // One more than is wanted, so that the end of the file is seen without growing.
+    body.try_reserve_exact(length.saturating_add(1))?;
+    file.take(size.saturating_add(1)).read_to_end(&mut body)?;
+    Ok((body.len() == length).then_some(body))
+}
+
+/// The state as it is written.
+pub(super) fn encode(state: &State) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(state).map_err(io::Error::other)
+}
+
+/// The state that was written; `None` for anything that [`encode`] does not write.
+pub(super) fn decode(bytes: &[u8]) -> Option<State> {
+    serde_json::from_slice(bytes).ok().filter(|state: &State| BodyName::parse(&state.body).is_some())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+use std::fs;
+
+use super::*;
+use crate::entry::{Facts, Media, Version};
+use crate::freshness::Timestamp;
+use crate::key::Prefix;
+use crate::record::RecordId;
+use crate::tier::{Nonce, Stored};
+
+struct Held {
+    dir: tempfile::TempDir,
+    disk: Disk,
+    key: Key,
+    state: State,
+}
+
+/// A directory that holds `body` under `a`.
+fn holding(body: &'static [u8]) -> Held {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::new(dir.path(), &RecordId::of(&["test"]));
+    let key = Key::parse("a", &Prefix::default()).unwrap();
+    let version = Version { etag: "\"v1\"".into(), last_modified: Timestamp::from_millis(1_700_000_000_000) };
+    let entry = Entry::new(version, Media::default(), body.into());
+    let token = disk.announce(&key).unwrap().token;
+    assert_eq!(disk.store(&key, &token, &entry, Timestamp::from_millis(5)).unwrap(), Stored::Stored);
+    let state = disk.state(&key, &disk.place(&key)).unwrap().unwrap();
+    Held { dir, disk, key, state }
+}
+
+impl Held {
+    fn write_state(&self, bytes: impl AsRef<[u8]>) {
+        fs::write(self.disk.place(&self.key).state(), bytes).unwrap();
+    }
+
+    fn damaged(&self) -> u64 {
+        self.disk.damaged.load(Ordering::Relaxed)
+    }
+}
+
+/// If this fails, the layout has changed: raise its version (`layout::LAYOUT`), or instances of two releases on one directory
+/// misread each other.
+#[test]
+fn a_state_is_written_byte_for_byte_as_ever() {
+    let state = State {
+        key: "prices/\"2024\".parquet".into(),
+        version: Version { etag: "\"abc\"".into(), last_modified: Timestamp::from_millis(1_700_000_000_000) },
+        facts: Facts {
+            size: 9,
+            content_type: Some("application/vnd.apache.parquet".into()),
+            content_encoding: None,
+            checksum: Checksum::of(b"123456789"),
+        },
+        body: "0123456789abcdef.0123456789abcdef0123456789abcdef.body".into(),
+        confirmed_at: Timestamp::from_millis(1_700_000_001_234),
+        token: Nonce::parse("00000000000000000000000000000abc").unwrap(),
+    };
+    let written = concat!(
+        r#"{"key":"prices/\"2024\".parquet","version":{"etag":"\"abc\"","last_modified":1700000000000},"#,
+        r#""facts":{"size":9,"content_type":"application/vnd.apache.parquet","content_encoding":null,"#,
+        r#""checksum":"ae8b14860a799888"},"body":"0123456789abcdef.0123456789abcdef0123456789abcdef.body","#,
+        r#""confirmed_at":1700000001234,"token":"00000000000000000000000000000abc"}"#,
+    );
+    assert_eq!(String::from_utf8(encode(&state).unwrap()).unwrap(), written);
+    assert_eq!(decode(written.as_bytes()), Some(state));
+}
+
+#[test]
+fn what_was_stored_is_found_and_lifted() {
+    let held = holding(b"body");
+    let token = held.state.token;
+    assert_eq!(held.disk.look(&held.key, Some(&token)).unwrap(), Looked::Same);
+    let other = Looked::Other { token: Some(token), state: Some(held.state.clone()) };
+    assert_eq!(held.disk.look(&held.key, None).unwrap(), other);
+    assert_eq!(held.disk.look(&held.key, Some(&Token::random())).unwrap(), other);
+    assert_eq!(&held.disk.lift(&held.key, &held.state).unwrap().unwrap().body[..], b"body");
+}
+
+#[test]
+fn garbage_in_place_of_a_state_is_no_state_and_no_failure() {
+    let held = holding(b"body");
+    let whole = encode(&held.state).unwrap();
+    let of_another_key = encode(&State { key: "b".into(), ..held.state.clone() }).unwrap();
+    let elsewhere = encode(&State { body: "../../../../../../etc/passwd".into(), ..held.state.clone() }).unwrap();
+    let too_long = vec![b' '; 1 << 20];
+    let cases: [&[u8]; 7] = [b"", b"\0\0\0\0", b"{}", &whole[..whole.len() / 2], &of_another_key, &elsewhere, &too_long];
+    for (number, garbage) in cases.into_iter().enumerate() {
+        held.write_state(garbage);
+        let looked = held.disk.look(&held.key, None).unwrap();
+        assert_eq!(looked, Looked::Other { token: Some(held.state.token), state: None }, "case {number}");
+        assert_eq!(held.damaged(), number as u64 + 1);
+    }
+    held.write_state(&whole);
+    assert!(matches!(held.disk.look(&held.key, None).unwrap(), Looked::Other { state: Some(_), .. }));
+}
+
+/// Pitfall 1: facts of one version served with the body of another, or a body cut short.
+#[test]
+fn a_body_that_is_not_the_one_the_state_describes_is_none() {
+    let held = holding(b"body of version 1");
+    let path = held.disk.place(&held.key).body(&BodyName::parse(&held.state.body).unwrap());
+    let cases: [&[u8]; 4] = [b"", b"body of vers", b"body of version 2", b"body of version 1 and more"];
+    for (number, other) in cases.into_iter().enumerate() {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, other).unwrap();
+        assert_eq!(held.disk.lift(&held.key, &held.state).unwrap(), None, "{other:?}");
+        assert_eq!(held.damaged(), number as u64 + 1);
+    }
+}
+
+/// Pitfall 14: a missing file means "ask the record"; it is neither an error nor damage.
+#[test]
+fn a_body_that_is_missing_is_none() {
+    let held = holding(b"body");
+    fs::remove_file(held.disk.place(&held.key).body(&BodyName::parse(&held.state.body).unwrap())).unwrap();
+    assert_eq!(held.disk.lift(&held.key, &held.state).unwrap(), None);
+    fs::remove_dir_all(&held.dir).unwrap();
+    assert_eq!(held.disk.lift(&held.key, &held.state).unwrap(), None);
+    assert_eq!(held.disk.look(&held.key, None).unwrap(), Looked::Other { token: None, state: None });
+    assert_eq!(held.disk.root_epoch().unwrap(), None);
+    assert_eq!(held.damaged(), 0);
+}
+
+#[test]
+fn a_state_that_names_an_impossible_size_takes_no_memory() {
+    let held = holding(b"body");
+    let mut state = held.state.clone();
+    for size in [0, 5, u64::MAX] {
+        state.facts.size = size;
+        assert_eq!(held.disk.lift(&held.key, &state).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_state_of_another_key_lifts_nothing() {
+    let held = holding(b"body");
+    let other = Key::parse("b", &Prefix::default()).unwrap();
+    assert_eq!(held.disk.lift(&other, &held.state).unwrap(), None);
+    let state = State { body: format!("../{}/{}", held.key.hash().hex(), held.state.body), ..held.state.clone() };
+    assert_eq!(held.disk.lift(&held.key, &state).unwrap(), None);
+}

@@ -1,1 +1,99 @@
-//! Not there yet.
+//! What runs on the cache: named functions with typed parameters. Knows no HTTP.
+//!
+//! A function sees the cache through a [`View`] and nothing else. Its arguments come as text and are checked once, by the
+//! [`Registry`], against its [`Spec`].
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::python_value::PythonValue;
+
+mod argument;
+pub mod builtin;
+mod registry;
+mod view;
+
+pub use argument::{Arguments, Kind, Parameter};
+pub use registry::Registry;
+pub use view::View;
+
+/// Something with a name that runs on the cache.
+#[async_trait]
+pub trait Function: Send + Sync + 'static {
+    /// What it is called and what it takes.
+    fn spec(&self) -> &Spec;
+
+    /// Runs. `arguments` are as the spec says, each parameter has one. What takes long must not hold an async worker.
+    ///
+    /// # Errors
+    /// What reading says, `FunctionFailed`, and `InvalidArgument` where arguments do not fit each other.
+    async fn call(&self, arguments: &Arguments, view: &View) -> Result<Answer>;
+}
+
+/// What a function is called and what it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// Its name in calls.
+    pub name: String,
+    /// One sentence on what it answers.
+    pub doc: String,
+    /// What it takes, in the order to show it in.
+    pub parameters: Vec<Parameter>,
+}
+
+impl Spec {
+    /// A function that takes nothing yet; see [`Spec::takes`].
+    pub fn new(name: impl Into<String>, doc: impl Into<String>) -> Self {
+        Self { name: name.into(), doc: doc.into(), parameters: Vec::new() }
+    }
+
+    /// Adds a parameter that every call must give.
+    #[must_use]
+    pub fn takes(mut self, name: impl Into<String>, kind: Kind, doc: impl Into<String>) -> Self {
+        self.parameters.push(Parameter { name: name.into(), kind, default: None, doc: doc.into() });
+        self
+    }
+
+    /// Adds a parameter that is `default` where a call does not give it.
+    #[must_use]
+    pub fn takes_or(mut self, name: impl Into<String>, kind: Kind, default: impl Into<String>, doc: impl Into<String>) -> Self {
+        self.parameters.push(Parameter { name: name.into(), kind, default: Some(default.into()), doc: doc.into() });
+        self
+    }
+}
+
+/// What a function answers: once as the original's API prints it, and once as JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A text, printed as it is.
+    Text(String),
+    /// A value, printed as JSON.
+    Json(Value),
+    /// A value, printed by rules of its own.
+    Printed {
+        /// What is printed.
+        text: String,
+        /// What the text says.
+        value: PythonValue,
+    },
+}
+
+impl Answer {
+    /// The `value` of the original's API, always a text.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Printed { text, .. } => text.clone(),
+            Self::Json(value) => value.to_string(),
+        }
+    }
+
+    /// The answer as structured JSON.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::from(text.as_str()),
+            Self::Json(value) => value.clone(),
+            Self::Printed { value, .. } => value.to_json(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a body is. Pure.
+
+use std::fmt;
+
+use crate::entry::Facts;
+use crate::error::{Error, Result};
+use crate::key::Key;
+
+/// The formats that are parsed, as errors name them.
+const KNOWN: &str = "parquet, json (neither of them compressed as a whole)";
+
+/// Endings of other formats: such a body is not parsed, whatever its media type says.
+const OTHER_EXTENSIONS: [&str; 23] = [
+    "7z", "arrow", "avro", "br", "bz2", "csv", "feather", "geojsonl", "gz", "ipc", "jsonl", "lz4", "ndjson", "orc", "rar", "sz",
+    "tar", "tsv", "txt", "xlsx", "xz", "zip", "zst",
+];
+
+/// A format that is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON value.
+    Json,
+}
+
+impl Format {
+    /// Tells what the body of `key` is: by the key's ending, and where that says nothing, by the media type.
+    ///
+    /// # Errors
+    /// `UnknownFormat`, also of a body that is stored in a coding (`Content-Encoding: gzip`).
+    pub fn of(key: &Key, facts: &Facts) -> Result<Self> {
+        let is_coded = facts.content_encoding.as_deref().is_some_and(|coding| !matches!(coding, "" | "identity" | "aws-chunked"));
+        let format = match key.extension().as_deref() {
+            _ if is_coded => None,
+            Some("parquet" | "pq") => Some(Self::Parquet),
+            Some("json" | "geojson") => Some(Self::Json),
+            Some(other) if OTHER_EXTENSIONS.contains(&other) => None,
+            _ => facts.content_type.as_deref().and_then(Self::of_media_type),
+        };
+        format.ok_or_else(|| Error::UnknownFormat { key: key.clone(), known: KNOWN })
+    }
+
+    fn of_media_type(media_type: &str) -> Option<Self> {
+        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/vnd.apache.parquet" | "application/parquet" | "application/x-parquet" => Some(Self::Parquet),
+            "application/json" | "text/json" => Some(Self::Json),
+            other if other.ends_with("+json") => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// The word for it in errors and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::entry::Checksum;
+    use crate::key::Prefix;
+
+    fn of(key: &str, content_type: Option<&str>, content_encoding: Option<&str>) -> Option<Format> {
+        let facts = Facts {
+            size: 0,
+            content_type: content_type.map(str::to_owned),
+            content_encoding: content_encoding.map(str::to_owned),
+            checksum: Checksum::of(&Bytes::new()),
+        };
+        match Format::of(&Key::parse(key, &Prefix::default()).unwrap(), &facts) {
+            Ok(format) => Some(format),
+            Err(error) => {
+                assert!(matches!(error, Error::UnknownFormat { .. }), "{error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn the_ending_of_the_key_says_more_than_the_media_type() {
+        assert_eq!(of("a/b.snappy.PARQUET", Some("application/json"), None), Some(Format::Parquet));
+        assert_eq!(of("b.json", None, Some("identity")), Some(Format::Json));
+        assert_eq!(of("b.csv", Some("application/json"), None), None);
+        assert_eq!(of("2024.01", Some("application/geo+json; charset=utf-8"), None), Some(Format::Json));
+        assert_eq!(of("frame", Some("application/vnd.apache.parquet"), None), Some(Format::Parquet));
+        assert_eq!(of("frame", None, None), None);
+    }
+
+    #[test]
+    fn what_is_compressed_as_a_whole_is_not_parsed() {
+        assert_eq!(of("a.json.gz", Some("application/json"), None), None);
+        assert_eq!(of("a.json", Some("application/json"), Some("gzip")), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! `cache_item_stats`: what is in an object, as pandas or Python prints it.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::frame::stats::Stats;
+use crate::frame::{Format, codec, pandas};
+use crate::function::{Answer, Arguments, Function, Kind, Spec, View};
+use crate::key::Key;
+use crate::python_value::PythonValue;
+use crate::tier::memory::Weighed;
+
+pub(super) struct CacheItemStats(Spec);
+
+impl CacheItemStats {
+    pub(super) fn new() -> Self {
+        let spec = Spec::new(
+            "cache_item_stats",
+            "Answers what is in an object: rows, columns, counts and types of parquet, the value of json.",
+        );
+        Self(spec.takes("key", Kind::Key, "The object; read through the cache."))
+    }
+}
+
+#[async_trait]
+impl Function for CacheItemStats {
+    fn spec(&self) -> &Spec {
+        &self.0
+    }
+
+    async fn call(&self, arguments: &Arguments, view: &View) -> Result<Answer> {
+        let key = arguments.key("key");
+        let printed = printed(key, view).await?;
+        Ok(Answer::Printed { text: printed.text.clone(), value: printed.value.clone() })
+    }
+}
+
+/// What is printed, and what it says. Kept: to print a frame means to look through it.
+struct Printed {
+    text: String,
+    value: PythonValue,
+}
+
+impl Weighed for Printed {
+    fn weight_bytes(&self) -> u64 {
+        self.text.len() as u64 + self.value.weight_bytes()
+    }
+}
+
+async fn printed(key: &Key, view: &View) -> Result<std::sync::Arc<Printed>> {
+    let entry = view.read(key).await?.entry;
+    match Format::of(key, &entry.facts)? {
+        Format::Parquet => {
+            let frame = view.frame(key, &entry).await?;
+            let print = move || Printed { text: pandas::item_stats(&frame), value: Stats::of(&frame).to_json().into() };
+            view.derive("cache_item_stats", key, &entry, move |_| Ok(print())).await
+        }
+        Format::Json => {
+            let owned = key.clone();
+            view.derive("cache_item_stats", key, &entry, move |entry| {
+                let value = codec::parse_json(&owned, &entry.body)?;
+                Ok(Printed { text: value.to_str(), value })
+            })
+            .await
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The cache as a function sees it: it reads, and does nothing else. The only file of functions that names the cache.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::time::timeout_at;
+
+use crate::cache::{Ask, Cache, Read};
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+#[cfg(feature = "frames")]
+use crate::frame::{Format, Frame, codec};
+use crate::key::{InvalidKey, Key};
+use crate::tier::memory::Weighed;
+
+/// What one call sees of the cache, as of one moment and until one deadline.
+#[derive(Clone)]
+pub struct View {
+    cache: Arc<Cache>,
+    ask: Ask,
+    frame_bytes_max: u64,
+}
+
+impl View {
+    /// Shows `cache` as of `ask`. A frame larger than `frame_bytes_max` is refused; the memory budget is a good bound.
+    pub fn new(cache: Arc<Cache>, ask: Ask, frame_bytes_max: u64) -> Self {
+        Self { cache, ask, frame_bytes_max }
+    }
+
+    /// Parses the name of an object.
+    ///
+    /// # Errors
+    /// The rule of a key that `text` breaks.
+    pub fn key(&self, text: &str) -> Result<Key, InvalidKey> {
+        self.cache.key(text)
+    }
+
+    /// Reads an object through the cache.
+    ///
+    /// # Errors
+    /// `NotFound`, and what the record says.
+    pub async fn read(&self, key: &Key) -> Result<Read> {
+        self.cache.read(key, self.ask).await
+    }
+
+    /// The names of what is cached, in order.
+    pub async fn keys(&self) -> Vec<String> {
+        self.cache.list().await.into_iter().map(|line| line.key).collect()
+    }
+
+    /// An entry in columns: parsed once a version, off the async workers.
+    ///
+    /// # Errors
+    /// `UnknownFormat`, `Unparsable`, `TooLarge`, and `Deadline` where it takes too long.
+    #[cfg(feature = "frames")]
+    pub async fn frame(&self, key: &Key, entry: &Arc<Entry>) -> Result<Arc<Frame>> {
+        let format = Format::of(key, &entry.facts)?;
+        let (owned, frame_bytes_max) = (key.clone(), self.frame_bytes_max);
+        self.derive("frame", key, entry, move |entry| codec::parse_frame(&owned, format, &entry.body, frame_bytes_max)).await
+    }
+
+    /// A value made of an entry: once a version, off the async workers, kept under the memory budget.
+    ///
+    /// `kind` names what is made ("frame"); a kind is always of one type.
+    ///
+    /// # Errors
+    /// What `make` says, and `Deadline` where it takes too long.
+    pub async fn derive<T: Weighed>(
+        &self,
+        kind: &'static str,
+        key: &Key,
+        entry: &Arc<Entry>,
+        make: impl FnOnce(&Entry) -> Result<T> + Send + 'static,
+    ) -> Result<Arc<T>> {
+        let of = Arc::clone(entry);
+        let made = self.cache.derive(kind, key, &entry.version, move || make(&of));
+        self.in_time(key, made).await
+    }
+
+    async fn in_time<T>(&self, key: &Key, answer: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let in_time = timeout_at(self.ask.deadline.into(), answer).await;
+        in_time.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() }))
+    }
+}

@@ -1,4 +1,4 @@
-//! The only place that names concrete tiers and records: puts the parts together as the settings say.
+//! The only place that names concrete tiers, records and functions: puts the parts together as the settings say.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use axum::Router;
 use crate::cache::Cache;
 use crate::config::{Config, RecordConfig};
 use crate::error::Error;
+use crate::function::{Registry, builtin};
 use crate::http::{self, Api};
 use crate::record::{DirectoryRecord, Record};
 use crate::tier::{DirectoryTier, MemoryTier, SharedTier};
@@ -49,7 +50,8 @@ pub async fn router(config: &Config) -> Result<Router, StartError> {
     };
     let memory = MemoryTier::new(config.memory_budget_bytes);
     let cache = Cache::new(memory, shared, record, config.policy);
-    Ok(http::router(Api { cache }))
+    let functions = Arc::new(Registry::new(builtin::all()));
+    Ok(http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes }))
 }
 
 /// Answers Lambda's events until the process ends.

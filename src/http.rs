@@ -7,6 +7,7 @@ use http::Extensions;
 
 use crate::cache::{Ask, Cache};
 use crate::freshness::{Deadline, Moment};
+use crate::function::Registry;
 
 mod conditional;
 mod form;
@@ -30,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(25);
 pub struct Api {
     /// The cache.
     pub cache: Arc<Cache>,
+    /// What runs on it.
+    pub functions: Arc<Registry>,
+    /// The largest frame a function may ask for, in bytes.
+    pub frame_bytes_max: u64,
 }
 
 /// The edge where a request gets its time: now, and until when its caller waits.

@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::http::status_header;
 use crate::key::{InvalidKey, Key};
 
+/// The original's API says in its own words that there was nothing to delete.
+pub(super) const NOTHING_HELD: StatusCode = StatusCode::NOT_FOUND;
+
 /// What went wrong with a request, and what to do about it.
 #[derive(Debug)]
 pub struct Problem {

@@ -1,5 +1,7 @@
 //! The original's API, `/cache/api/v1.0/`: its documented answers to the letter, real status codes where it crashed or lied.
 
+use std::sync::Arc;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,8 @@ use serde_json::ser::PrettyFormatter;
 use serde_json::{Map, Value, json};
 
 use crate::cache::Ask;
-use crate::http::problem::Problem;
+use crate::function::View;
+use crate::http::problem::{NOTHING_HELD, Problem};
 use crate::http::{Api, ask, form, target};
 use crate::python_value::str_repr;
 use crate::tier::Removed;
@@ -19,7 +22,7 @@ use crate::tier::Removed;
 const FORM_BYTES_MAX: usize = 1 << 20;
 
 const URI: &str = "/cache/api/v1.0/";
-const COMMANDS: &str = "create, read, update, delete, head";
+const COMMANDS: [&str; 5] = ["create", "read", "update", "delete", "head"];
 const RIGHT_FORM: &str =
     r#"write {"data": {"command": "read", "path": "file1.json"}} or {"data": {"function": "NAME", "PARAMETER": "VALUE"}}"#;
 
@@ -37,61 +40,75 @@ pub(super) async fn run_form(State(api): State<Api>, request: Request) -> Result
 }
 
 async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<Response, Problem> {
-    let Call { command, path } = Call::parse(parameters)?;
+    match Call::parse(parameters)? {
+        Call::Command { command, path } => run_command(api, &command, path, ask).await,
+        Call::Function { name, arguments } => {
+            let view = View::new(Arc::clone(&api.cache), ask, api.frame_bytes_max);
+            let value = api.functions.call(&name, &arguments, &view).await?;
+            Ok(answer(StatusCode::OK, None, &value.to_text()))
+        }
+    }
+}
+
+async fn run_command(api: &Api, command: &str, path: Option<String>, ask: Ask) -> Result<Response, Problem> {
+    if !COMMANDS.contains(&command) {
+        let reason = format!("`{command}` is not a command; these are: {}", COMMANDS.join(", "));
+        return Err(Problem::bad_parameter("command", reason));
+    }
     if command == "head" {
         let head = serde_json::to_string(&api.cache.head().await).expect("numbers under names");
         return Ok(answer(StatusCode::OK, path.as_deref(), &head));
     }
     let path = path.ok_or_else(|| Problem::missing_parameter("path", &format!("?command={command}&path=file1.json")))?;
     let key = api.cache.key(&path)?;
-    let value = match command.as_str() {
-        "create" | "read" => {
-            api.cache.read(&key, ask).await?;
-            "{'result': 'success'}".to_owned()
+    match command {
+        "update" => drop(api.cache.update(&key, ask).await?),
+        "delete" => {
+            return Ok(match api.cache.evict(&key).await? {
+                Removed::Removed => {
+                    answer(StatusCode::OK, Some(&path), &format!("{{'cache_item deleted': {}}}", str_repr(&path)))
+                }
+                Removed::NothingHeld => answer(NOTHING_HELD, Some(&path), "{'error': 'cache_item not found'}"),
+            });
         }
-        "update" => {
-            api.cache.update(&key, ask).await?;
-            "{'result': 'success'}".to_owned()
-        }
-        "delete" => match api.cache.evict(&key).await? {
-            Removed::Removed => format!("{{'cache_item deleted': {}}}", str_repr(&path)),
-            Removed::NothingHeld => {
-                return Ok(answer(StatusCode::NOT_FOUND, Some(&path), "{'error': 'cache_item not found'}"));
-            }
-        },
-        unknown => {
-            let reason = format!("`{unknown}` is not a command; these are: {COMMANDS}");
-            return Err(Problem::bad_parameter("command", reason));
-        }
-    };
-    Ok(answer(StatusCode::OK, Some(&path), &value))
+        _create_or_read => drop(api.cache.read(&key, ask).await?),
+    }
+    Ok(answer(StatusCode::OK, Some(&path), "{'result': 'success'}"))
 }
 
 /// What a caller asks for.
-struct Call {
-    command: String,
-    path: Option<String>,
+enum Call {
+    Command { command: String, path: Option<String> },
+    Function { name: String, arguments: Vec<(String, String)> },
 }
 
 impl Call {
-    fn parse(parameters: Vec<(String, String)>) -> Result<Self, Problem> {
-        let mut call = Self { command: "read".to_owned(), path: None };
-        let mut named = Vec::new();
-        for (name, value) in parameters {
-            if named.contains(&name) {
-                return Err(Problem::bad_parameter(&name, "is given more than once"));
-            }
-            match name.as_str() {
-                "command" => call.command = value,
-                "path" => call.path = Some(value),
-                _ => {
-                    let reason = "is not a parameter of a command; these are: command, path";
-                    return Err(Problem::bad_parameter(&name, reason));
+    fn parse(mut parameters: Vec<(String, String)>) -> Result<Self, Problem> {
+        let function = take(&mut parameters, "function")?;
+        let command = take(&mut parameters, "command")?;
+        match (function, command) {
+            (Some(_), Some(_)) => Err(Problem::bad_parameter("function", "stands beside `command`; a call is one or the other")),
+            (Some(name), None) => Ok(Self::Function { name, arguments: parameters }),
+            (None, command) => {
+                let path = take(&mut parameters, "path")?;
+                match parameters.first() {
+                    Some((extra, _)) => Err(Problem::bad_parameter(
+                        extra,
+                        "is not a parameter of a command; these are: command, path, or function",
+                    )),
+                    None => Ok(Self::Command { command: command.unwrap_or_else(|| "read".to_owned()), path }),
                 }
             }
-            named.push(name);
         }
-        Ok(call)
+    }
+}
+
+/// Takes the one value of `name` out of `parameters`; `None` where it is not there.
+fn take(parameters: &mut Vec<(String, String)>, name: &str) -> Result<Option<String>, Problem> {
+    let mut values = parameters.extract_if(.., |(given, _)| given == name).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Problem::bad_parameter(name, "is given more than once")),
+        (value, None) => Ok(value),
     }
 }
 

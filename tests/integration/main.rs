@@ -2,6 +2,7 @@
 
 mod crash;
 mod golden;
+mod golden_door;
 mod house;
 mod http_door;
 mod keys_at_doors;

@@ -40,6 +40,7 @@ async fn the_readme_s_curl_lines_answer_as_printed() {
         let output = tokio::task::spawn_blocking(move || Command::new("bash").args(["-c", &here]).output()).await;
         let output = output.expect("it runs").expect("bash is there");
         let text = String::from_utf8(output.stdout).expect("text");
-        assert_eq!(text.trim_end(), printed.trim_end(), "{line}");
+        // curl prints header lines as they came, ended by a carriage return as well.
+        assert_eq!(text.replace('\r', "").trim_end(), printed.trim_end(), "{line}");
     }
 }

@@ -14,7 +14,7 @@ use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::Record;
 use crate::tier::memory::{DerivedName, Held};
-use crate::tier::{Doubted, Listed, MemoryTier, Removed, SharedTier, Tier, TierName, Token};
+use crate::tier::{Doubted, Listed, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
 
 mod answer;
 mod counters;
@@ -153,15 +153,15 @@ impl Cache {
     /// What the cache holds and has answered.
     pub async fn head(&self) -> Head {
         let directory = match &self.shared {
-            Some(shared) => shared.list().await.unwrap_or_default(),
-            None => Vec::new(),
+            Some(shared) => shared.usage().await.unwrap_or_default(),
+            None => Usage::default(),
         };
         Head {
             keys: self.list().await.len() as u64,
             memory_bytes: self.memory.used_bytes(),
             memory_budget_bytes: self.memory.budget_bytes(),
-            directory_keys: directory.len() as u64,
-            directory_bytes: directory.iter().map(|line| line.size).sum(),
+            directory_keys: directory.keys,
+            directory_bytes: directory.bytes,
             counts: self.counters.counts(),
         }
     }
@@ -173,10 +173,10 @@ impl Cache {
             if past == Past::Welcome
                 && let Some(held) = held.as_ref().filter(|held| self.may_serve(held, ask.now))
             {
-                return self.hit(key, held, TierName::Memory, ask, timings);
+                return self.hit(key, held, TierName::Memory, ask, timings).await;
             }
             let grounds = match self.look(key, held, ask, &mut timings).await {
-                Sight::Hit(held, tier) if past == Past::Welcome => return self.hit(key, &held, tier, ask, timings),
+                Sight::Hit(held, tier) if past == Past::Welcome => return self.hit(key, &held, tier, ask, timings).await,
                 Sight::Hit(held, _) => Grounds { token: held.token, epoch: held.vouchers().epoch },
                 Sight::Ask(grounds) => grounds,
             };
@@ -218,7 +218,10 @@ impl Cache {
         self.age(held.confirmed_at, now).max(held.age(now))
     }
 
-    fn hit(&self, key: &Key, held: &Held, tier: TierName, ask: Ask, timings: Timings) -> Result<Read> {
+    async fn hit(&self, key: &Key, held: &Held, tier: TierName, ask: Ask, timings: Timings) -> Result<Read> {
+        if let Some(shared) = self.shared.as_ref().filter(|_| held.entry.is_some() && held.is_touch_due(ask.now)) {
+            shared.touch(key).await;
+        }
         let served = Served::Hit(tier);
         self.answer(key, held, served, ask, Handed { collapsed: false, stored: true, timings })
     }
@@ -278,7 +281,7 @@ pub struct Head {
     pub memory_budget_bytes: u64,
     /// Keys held in the shared directory.
     pub directory_keys: u64,
-    /// Bytes of the bodies in the shared directory.
+    /// Bytes of the bodies in the shared directory, superseded ones too.
     pub directory_bytes: u64,
     /// What has been answered.
     #[serde(flatten)]

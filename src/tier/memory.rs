@@ -16,6 +16,9 @@ use crate::tier::{Epoch, Kept, Listed, Removed, Tier, TierName, Token};
 /// Bytes a kept value costs besides its own: moka's nodes and counters, our structures, the allocator's rounding.
 const BOOKKEEPING_BYTES: u64 = 512;
 
+/// How often a use is told to the shared tier: the sweep needs no finer order, and each telling is a metered operation.
+const TOUCHED_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// moka weighs in `u32`; in units of this many bytes that reaches 256 GiB.
 const UNIT_BYTES: u64 = 64;
 
@@ -55,6 +58,7 @@ pub struct Held {
     pub shard: Shard,
     aged: Option<(Duration, Moment)>,
     vouchers: Mutex<Vouchers>,
+    touched: Mutex<Option<Moment>>,
 }
 
 /// What lets memory answer without a look at anything.
@@ -138,7 +142,19 @@ impl MemoryTier {
 impl Held {
     /// Holds what the record said at `confirmed_at` by its own time, which is `age` ago at `now`.
     pub fn new(key: &Key, entry: Option<Arc<Entry>>, confirmed_at: Timestamp, age: Duration, now: Moment) -> Self {
-        Self { entry, confirmed_at, token: None, shard: key.hash().shard(), aged: Some((age, now)), vouchers: Mutex::default() }
+        Self::aged(key, entry, confirmed_at, Some((age, now)))
+    }
+
+    fn aged(key: &Key, entry: Option<Arc<Entry>>, confirmed_at: Timestamp, aged: Option<(Duration, Moment)>) -> Self {
+        Self {
+            entry,
+            confirmed_at,
+            token: None,
+            shard: key.hash().shard(),
+            aged,
+            vouchers: Mutex::default(),
+            touched: Mutex::default(),
+        }
     }
 
     /// The same under `token`, vouched for by `vouchers`.
@@ -161,6 +177,16 @@ impl Held {
         self.vouchers.lock().unwrap_or_else(PoisonError::into_inner).epoch = epoch;
     }
 
+    /// Whether the shared tier is to hear that this was used: once in `TOUCHED_EVERY`, to whoever asks first.
+    pub fn is_touch_due(&self, now: Moment) -> bool {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = touched.is_none_or(|touched| now.since(touched) >= TOUCHED_EVERY);
+        if is_due {
+            *touched = Some(now);
+        }
+        is_due
+    }
+
     /// Nothing vouches for it any more; the next read looks.
     pub fn doubt(&self) {
         *self.vouchers.lock().unwrap_or_else(PoisonError::into_inner) = Vouchers::default();
@@ -181,8 +207,7 @@ impl Tier for MemoryTier {
     async fn put(&self, key: &Key, kept: Kept) -> Result<()> {
         // Nothing vouches for it and nobody said how old it is: the next read looks. The cache itself holds with `hold`.
         let Kept { entry, confirmed_at } = kept;
-        let vouchers = Mutex::default();
-        let held = Held { entry: Some(entry), confirmed_at, token: None, shard: key.hash().shard(), aged: None, vouchers };
+        let held = Held::aged(key, Some(entry), confirmed_at, None);
         self.hold(key, Arc::new(held));
         Ok(())
     }

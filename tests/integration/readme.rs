@@ -36,7 +36,7 @@ async fn the_readme_s_curl_lines_answer_as_printed() {
     let examples = examples();
     assert!(examples.len() >= 5, "five examples are promised");
     for Example { line, printed } in examples {
-        let here = line.replace("127.0.0.1:5000", &server.address());
+        let here = line.replace("127.0.0.1:5000", server.address());
         let output = tokio::task::spawn_blocking(move || Command::new("bash").args(["-c", &here]).output()).await;
         let output = output.expect("it runs").expect("bash is there");
         let text = String::from_utf8(output.stdout).expect("text");

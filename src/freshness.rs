@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn elapsed_time_is_what_the_clock_says_that_says_more() {
-        let start = Instant::now();
+        let start = Stopwatch::start().0;
         let early = Moment { wall: Timestamp(10_000), monotonic: start };
         let frozen = Moment { wall: Timestamp(70_000), monotonic: start };
         let set_back = Moment { wall: Timestamp(0), monotonic: start + Duration::from_secs(60) };

@@ -82,31 +82,27 @@ pub(super) fn judge(key: &Key, refused: SdkError<GetObjectError, HttpResponse>) 
         // Nothing less than this code is an absence: other servers between here and S3 say 404 as well.
         (404, "NoSuchKey") => return Ok(Got::Missing),
         (429, _) | (_, "SlowDown" | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "TooManyRequests") => {
-            Error::Throttled { key, cause: Box::new(said) }
+            Error::Throttled { key, cause: said.into() }
         }
-        (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken") => Error::Forbidden { key, cause: Box::new(said) },
+        (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken") => Error::Forbidden { key, cause: said.into() },
         (409 | 412, _) => Error::Changed { key },
         (200..=299, _) => Error::Corrupted { key, what: "the head of its answer is not legible".to_owned() },
-        _ => Error::Unreachable { key, cause: Box::new(said) },
+        _ => Error::Unreachable { key, cause: said.into() },
     })
 }
 
 /// Tells what it means that there was no answer.
 fn unsent(key: Key, failed: SdkError<GetObjectError, HttpResponse>) -> Error {
     let cause: Cause = match failed.into_source() {
-        Ok(source) => source,
+        Ok(source) => source.into(),
         Err(failed) => failed.into(),
     };
-    let mut causes = std::iter::successors(Some(cause.as_ref() as &(dyn std::error::Error + 'static)), |cause| cause.source());
+    let mut causes = std::iter::successors(Some(&*cause as &(dyn std::error::Error + 'static)), |cause| cause.source());
     // Only what stays wrong until somebody mends it: a provider that failed may be back for the next request.
     let is_unconfigured = causes.find_map(|cause| cause.downcast_ref()).is_some_and(|error: &CredentialsError| {
         matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
     });
-    if is_unconfigured {
-        Error::Forbidden { key, cause: Box::new(NoCredentials(cause)) }
-    } else {
-        Error::Unreachable { key, cause }
-    }
+    if is_unconfigured { Error::Forbidden { key, cause: NoCredentials(cause).into() } } else { Error::Unreachable { key, cause } }
 }
 
 /// What to do about an answer whose words do not say it.

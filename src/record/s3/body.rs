@@ -43,7 +43,7 @@ pub(super) async fn read(key: &Key, mut stream: ByteStream, lengths: Lengths) ->
     let mut body = BytesMut::with_capacity(announced.map_or(0, |size| usize::try_from(size).unwrap_or(0)));
     loop {
         let Ok(next) = tokio::time::timeout(PAUSE_MAX, stream.try_next()).await else {
-            return Err(Error::Unreachable { key: key.clone(), cause: Box::new(Paused { received: body.len() }) });
+            return Err(Error::Unreachable { key: key.clone(), cause: Paused { received: body.len() }.into() });
         };
         match next {
             Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > size_max => {

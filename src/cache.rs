@@ -238,7 +238,8 @@ impl Cache {
         };
         let Handed { collapsed, stored, timings } = handed;
         let ttl = self.policy.local_max_age.saturating_sub(age);
-        Ok(Read { entry, served, collapsed, stored, age, ttl, timings })
+        let overdue = age.saturating_sub(self.policy.local_max_age);
+        Ok(Read { entry, served, collapsed, stored, age, ttl, overdue, timings })
     }
 
     fn is_overtaken(&self, key: &Key, filled: &Filled) -> bool {

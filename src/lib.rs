@@ -14,7 +14,7 @@
 //! [`cache`] holds the order of the steps; [`tier::SharedTier`] is what the steps do; ARCHITECTURE.md says why.
 //!
 //! # Modules, in reading order
-//! - [`key`], [`freshness`]: names and ages; pure.
+//! - [`key`], [`freshness`], [`python_value`]: names, ages, and values as Python prints them; pure.
 //! - [`entry`], [`error`]: what is kept, and what goes wrong.
 //! - [`record`]: where the objects are. [`tier`]: places that keep copies.
 //! - [`cache`]: the read path and the doubts.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cache_api::app;
 use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
 use cache_api::cli::{Cli, Command, ServeArguments};
 use cache_api::config::{Config, Environment};
@@ -61,7 +62,7 @@ async fn serve(config: &Config, arguments: &ServeArguments) -> ExitCode {
         Ok(stops) => stops,
         Err(error) => return end(FAILED, format_args!("cannot wait for signals: {error}")),
     };
-    let router = match app::router(config) {
+    let router = match app::router(config).await {
         Ok(router) => router,
         Err(error) => return end(FAILED, error),
     };
@@ -91,18 +92,4 @@ fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
 fn end(code: u8, reason: impl fmt::Display) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "cache-api: {reason}");
     ExitCode::from(code)
-}
-
-/// Stands in until `cache_api::app` puts the parts together.
-mod app {
-    use axum::Router;
-    use cache_api::config::Config;
-
-    pub fn router(_: &Config) -> Result<Router, String> {
-        Ok(Router::new().route("/health", axum::routing::get(async || "ok")))
-    }
-
-    pub async fn lambda(_: &Config) -> Result<(), String> {
-        Err("there is no Lambda door yet".to_owned())
-    }
 }

@@ -1,15 +1,13 @@
 //! The system of record: where the objects are, and the only truth about them.
 
-use std::fmt;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use crate::entry::{Entry, Version};
 use crate::error::Result;
 use crate::freshness::ClockBounds;
-use crate::key::{Key, Prefix};
+use crate::key::{Key, Prefix, RecordId};
 
 mod directory;
 #[cfg(feature = "aws")]
@@ -56,31 +54,4 @@ pub struct Answer {
     pub fetched: Fetched,
     /// How far the record's clock is ahead of ours; `None` where it is the same clock or the answer had no `Date`.
     pub clock: Option<ClockBounds>,
-}
-
-/// Names a record on disk: 32 lower-case hex digits of SHA-256.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RecordId(String);
-
-impl RecordId {
-    /// Hashes what names a record, part by part, so that `("a", "bc")` and `("ab", "c")` differ.
-    pub fn of(parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        Self(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
-    }
-
-    /// The 32 hex digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

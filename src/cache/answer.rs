@@ -31,6 +31,8 @@ pub struct Read {
     pub age: Duration,
     /// How much longer it is fresh; zero once it is stale.
     pub ttl: Duration,
+    /// How long it has been stale; zero while it is fresh.
+    pub overdue: Duration,
     /// What took how long.
     pub timings: Timings,
 }

@@ -36,8 +36,8 @@ use lru::LruCache;
 use crate::entry::{Entry, Media, Version};
 use crate::error::{Error, Result};
 use crate::freshness::{Moment, Timestamp};
-use crate::key::{Key, Prefix};
-use crate::record::{Answer, Fetched, Record, RecordId};
+use crate::key::{Key, Prefix, RecordId};
+use crate::record::{Answer, Fetched, Record};
 
 use media::content_type;
 use stamp::{Stamp, content_etag};

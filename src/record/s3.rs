@@ -12,10 +12,10 @@ use tracing::warn;
 use crate::entry::Version;
 use crate::error::{Error, Result};
 use crate::freshness::ClockBounds;
-use crate::key::{Key, Prefix};
+use crate::key::{Key, Prefix, RecordId};
 use crate::record::s3::answer::Got;
 use crate::record::s3::clock::ClockWatch;
-use crate::record::{Answer, Fetched, Record, RecordId};
+use crate::record::{Answer, Fetched, Record};
 
 mod answer;
 mod body;

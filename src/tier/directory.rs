@@ -16,8 +16,8 @@ use lru::LruCache;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
+use crate::key::RecordId;
 use crate::key::{Key, Shard};
-use crate::record::RecordId;
 use crate::tier::{
     Doubted, Epoch, EpochMark, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage,
 };

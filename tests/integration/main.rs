@@ -3,11 +3,13 @@
 mod crash;
 mod functions;
 mod golden;
+mod golden_door;
 mod house;
 mod http_door;
 mod keys_at_doors;
 mod lambda_door;
 mod pitfalls;
+mod readme;
 mod record_conformance;
 mod record_directory;
 mod record_faults;

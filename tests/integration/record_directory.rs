@@ -206,6 +206,21 @@ async fn a_root_that_was_removed_cannot_be_reached() {
     assert!(error.lets_stale_stand_in());
 }
 
+/// What `make run` serves, and small enough to be carried along.
+#[tokio::test]
+async fn the_sample_data_is_served_as_it_lies() {
+    let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data");
+    let record = open(&site);
+    for (name, media_type) in
+        [("bonds.parquet", "application/vnd.apache.parquet"), ("prices.csv", "text/csv"), ("terms.json", "application/json")]
+    {
+        let Fetched::Changed(entry) = fetch(&record, name).await else { panic!("{name} is not there") };
+        assert_eq!(entry.body, fs::read(site.join(name)).unwrap(), "{name}");
+        assert_eq!(entry.facts.content_type.as_deref(), Some(media_type), "{name}");
+        assert!(entry.facts.size < 100_000, "{name} has {} bytes", entry.facts.size);
+    }
+}
+
 #[tokio::test]
 async fn last_modified_is_the_mtime_in_whole_seconds() {
     let dir = TempDir::new().unwrap();

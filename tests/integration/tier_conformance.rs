@@ -12,8 +12,8 @@ use bytes::Bytes;
 use cache_api::entry::{Entry, Media, Version};
 use cache_api::error::Error;
 use cache_api::freshness::{Stopwatch, Timestamp};
+use cache_api::key::RecordId;
 use cache_api::key::{Key, Prefix};
-use cache_api::record::RecordId;
 use cache_api::tier::{DirectoryTier, Doubted, Kept, Looked, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage};
 
 const ASKED: Timestamp = Timestamp::from_millis(1_700_000_100_000);

@@ -108,8 +108,8 @@ pub(super) fn once_more_if_stale<T>(read: impl Fn() -> io::Result<T>) -> io::Res
 /// Tries again from the start where a directory went while we worked in it: another announcement or doubt had made and
 /// removed it.
 pub(super) fn once_more_if_gone<T>(step: impl Fn() -> io::Result<T>) -> io::Result<T> {
-    // Each time somebody else must have made and removed the directory in between; five in a row is a broken directory.
-    const ATTEMPTS: usize = 5;
+    // Each time somebody else must have made and removed the directory in between; so often in a row it is broken.
+    const ATTEMPTS: usize = 16;
     for _ in 1..ATTEMPTS {
         match step() {
             Err(error) if is_gone(&error) => {}
@@ -179,6 +179,6 @@ mod tests {
             Err(io::ErrorKind::NotFound.into())
         };
         assert_eq!(once_more_if_gone(gone).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(tried.get(), 5);
+        assert_eq!(tried.get(), 16);
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicU64;
 use sha2::{Digest, Sha256};
 
 use crate::entry::Version;
+use crate::key::RecordId;
 use crate::key::{Key, Shard};
-use crate::record::RecordId;
 
 /// The layout's version, and so a directory's name: instances that disagree on the layout never see each other's files.
 const LAYOUT: &str = "v1";

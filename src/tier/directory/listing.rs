@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::entry::{Entry, Media, Version};
     use crate::freshness::Timestamp;
-    use crate::record::RecordId;
+    use crate::key::RecordId;
 
     fn store(disk: &Disk, key: &str, body: &'static str) {
         let key = Key::parse(key, &Prefix::default()).unwrap();

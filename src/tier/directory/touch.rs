@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
     use crate::key::Prefix;
-    use crate::record::RecordId;
+    use crate::key::RecordId;
 
     #[test]
     fn a_key_is_touched_once_an_hour() {

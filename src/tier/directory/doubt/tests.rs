@@ -5,7 +5,7 @@ use super::*;
 use crate::entry::{Entry, Media, Version};
 use crate::freshness::Timestamp;
 use crate::key::Prefix;
-use crate::record::RecordId;
+use crate::key::RecordId;
 use crate::tier::{Epoch, Looked, Stored};
 
 const ASKED: Timestamp = Timestamp::from_millis(1_700_000_100_000);
@@ -219,6 +219,26 @@ fn taking_back_leaves_the_directory_of_somebody_at_work() {
     kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
     assert_eq!(kit.token(), None);
     assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
+}
+
+/// One makes the directory, the other finds it made, the first removes it, the other stands in the empty.
+#[test]
+fn doubts_of_a_key_that_nobody_holds_do_not_trip_over_each_other() {
+    let kit = kit();
+    let together = std::sync::Barrier::new(4);
+    let keys: Vec<_> = (0..1000).map(|number| Key::parse(&format!("{number}"), &Prefix::default()).unwrap()).collect();
+    let doubt = |key| {
+        together.wait();
+        kit.disk.doubt(key)
+    };
+    std::thread::scope(|scope| {
+        let doubters: Vec<_> = (0..4).map(|_| scope.spawn(|| keys.iter().map(doubt).collect::<Vec<_>>())).collect();
+        for doubter in doubters {
+            for doubted in doubter.join().unwrap() {
+                doubted.unwrap();
+            }
+        }
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::entry::{Media, Version};
 use crate::key::Prefix;
-use crate::record::RecordId;
+use crate::key::RecordId;
 use crate::tier::{Epoch, Looked};
 
 const ASKED: Timestamp = Timestamp::from_millis(1_700_000_100_000);

@@ -4,7 +4,7 @@ use super::*;
 use crate::entry::{Facts, Media, Version};
 use crate::freshness::Timestamp;
 use crate::key::Prefix;
-use crate::record::RecordId;
+use crate::key::RecordId;
 use crate::tier::{Nonce, Stored};
 
 struct Held {

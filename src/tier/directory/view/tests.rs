@@ -6,7 +6,7 @@ use super::*;
 use crate::entry::{Entry, Media, Version};
 use crate::freshness::Timestamp;
 use crate::key::Prefix;
-use crate::record::RecordId;
+use crate::key::RecordId;
 use crate::tier::Stored;
 use crate::tier::directory::layout::Disk;
 
@@ -95,7 +95,7 @@ fn no_view_leads_through_a_link() {
     let outside = tempfile::tempdir().unwrap();
     fs::create_dir(kit.path("inside")).unwrap();
     symlink(outside.path(), kit.path("out")).unwrap();
-    symlink(kit.path("inside"), kit.path("in")).unwrap();
+    symlink("inside", kit.path("in")).unwrap();
     for name in ["out/a", "in/a", "in/b/c"] {
         let key = kit.store(name, "ours");
         kit.disk.evict(&key).unwrap();

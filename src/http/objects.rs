@@ -1,0 +1,122 @@
+//! Plain URLs: `/cache/{key}` and, the same for every verb, `/cache?path=KEY`.
+
+use axum::Json;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
+use crate::cache::Read;
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::http::problem::Problem;
+use crate::http::{Api, ask, conditional, status_header, target, telemetry};
+use crate::key::Key;
+
+/// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
+const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// `GET /cache`: an object where the query names one, else what is cached.
+pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<Response, Problem> {
+    if target::key_of_query(request.uri())?.is_some() {
+        return get(state, request).await;
+    }
+    let State(api) = state;
+    Ok(if request.method() == Method::HEAD {
+        telemetry::head(&api.cache).await.into_response()
+    } else {
+        telemetry::list(&api.cache, ask(request.extensions()).now).await.into_response()
+    })
+}
+
+/// `GET`, `HEAD`: the body as it is in the record.
+pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let key = target::key(&api.cache, request.uri())?;
+    let read = api.cache.read(&key, ask(request.extensions())).await?;
+    let mut headers = headers(&read);
+    if conditional::client_has(request.headers(), &read.entry.version.etag) {
+        for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
+            headers.remove(name);
+        }
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    Ok((headers, Body::from(read.entry.body.clone())).into_response())
+}
+
+/// `POST`: caches the object if it is not cached, and says what it is.
+pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    refuse_body(&request)?;
+    let key = target::key(&api.cache, request.uri())?;
+    let read = api.cache.read(&key, ask(request.extensions())).await?;
+    let mut response = (StatusCode::CREATED, describe(&key, &read)).into_response();
+    let location = format!("/cache/{}", utf8_percent_encode(key.as_str(), ENCODED_IN_PATH));
+    response.headers_mut().insert(LOCATION, HeaderValue::from_str(&location).expect("percent-encoded"));
+    Ok(response)
+}
+
+/// `PUT`: asks the record whether the object has changed, and says what it is now.
+pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    refuse_body(&request)?;
+    let key = target::key(&api.cache, request.uri())?;
+    let read = api.cache.update(&key, ask(request.extensions())).await?;
+    Ok(describe(&key, &read).into_response())
+}
+
+/// `DELETE`: drops what is cached. Never the record's object.
+pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<StatusCode, Problem> {
+    refuse_body(&request)?;
+    let key = target::key(&api.cache, request.uri())?;
+    api.cache.evict(&key).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Nobody who sends data along may think that it was written.
+fn refuse_body(request: &Request) -> Result<(), Problem> {
+    match request.body().size_hint().exact() {
+        Some(0) => Ok(()),
+        _ => Err(Problem::body_not_taken(request.method())),
+    }
+}
+
+fn headers(read: &Read) -> HeaderMap {
+    let Entry { version, facts, .. } = &*read.entry;
+    let mut headers = HeaderMap::new();
+    let content_type = facts.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    headers.insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
+    if let Some(coding) = facts.content_encoding.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(CONTENT_ENCODING, coding);
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(facts.size));
+    if let Ok(etag) = HeaderValue::from_str(&version.etag) {
+        headers.insert(ETAG, etag);
+    }
+    let last_modified = httpdate::fmt_http_date(version.last_modified.into());
+    headers.insert(LAST_MODIFIED, HeaderValue::from_str(&last_modified).expect("a date in ASCII"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    status_header::write(&mut headers, read);
+    headers
+}
+
+/// What POST and PUT say of an object: {"key", "size" in bytes, "etag", "last_modified", "content_type"}.
+fn describe(key: &Key, read: &Read) -> impl IntoResponse + use<> {
+    let Entry { version, facts, .. } = &*read.entry;
+    let mut headers = HeaderMap::new();
+    status_header::write(&mut headers, read);
+    let body = json!({
+        "key": key.as_str(),
+        "size": facts.size,
+        "etag": &*version.etag,
+        "last_modified": httpdate::fmt_http_date(version.last_modified.into()),
+        "content_type": facts.content_type,
+    });
+    (headers, Json(body))
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::of(&error)
+    }
+}

@@ -1,0 +1,221 @@
+//! Every error as a problem document, and the only status codes of errors. Source: RFC 9457.
+
+use std::fmt;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::http::status_header;
+use crate::key::{InvalidKey, Key};
+
+/// The original's API says in its own words that there was nothing to delete.
+pub(super) const NOTHING_HELD: StatusCode = StatusCode::NOT_FOUND;
+
+/// What went wrong with a request, and what to do about it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    /// The last part of `type`; never changes once it is out.
+    slug: &'static str,
+    title: &'static str,
+    detail: String,
+    key: Option<Key>,
+    /// Boxed, for a problem is a result's other side in many places.
+    headers: Box<HeaderMap>,
+}
+
+/// A front door's own reasons to refuse a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// What came is no request.
+    BadRequest,
+    /// The answer is larger than the front door lets through.
+    TooLarge,
+    /// The time was over.
+    Deadline,
+    /// A mistake of ours.
+    Failure,
+}
+
+impl Problem {
+    /// The problem behind an error; its causes stay in the log.
+    pub fn of(error: &Error) -> Self {
+        let (status, slug, title, advice) = judge(error);
+        if status.is_server_error() {
+            tracing::error!(%error, cause = error.cause_text(), "a request failed");
+        } else {
+            tracing::debug!(%error, cause = error.cause_text(), "a request was refused");
+        }
+        let mut problem = Self::new(status, slug, title, format_args!("{error}; {advice}"));
+        problem.key = key_of(error).cloned();
+        match error {
+            Error::NotFound { remembered_for, .. } => status_header::write_absence(&mut problem.headers, *remembered_for),
+            Error::Throttled { .. } | Error::Unreachable { .. } | Error::Changed { .. } | Error::NotWritten { .. } => {
+                problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        problem
+    }
+
+    /// A front door refuses; `reason` says why, and names no secret.
+    pub fn refused(by: RefusedBy, reason: &dyn fmt::Display) -> Self {
+        let (status, slug, title, advice) = match by {
+            RefusedBy::BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "Not a request", "mend what sends it"),
+            RefusedBy::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "answer-too-large",
+                "The answer is too large for this front door",
+                "fetch it from the bucket, or from a front door without this limit",
+            ),
+            RefusedBy::Deadline => {
+                (StatusCode::GATEWAY_TIMEOUT, "deadline", "Not in time", "try again; it may be cached by then")
+            }
+            RefusedBy::Failure => (StatusCode::INTERNAL_SERVER_ERROR, "failure", "A mistake of this service", "look at its log"),
+        };
+        Self::new(status, slug, title, format_args!("{reason}; {advice}"))
+    }
+
+    pub(super) fn missing_parameter(name: &str, right: &str) -> Self {
+        let detail = format_args!("`{name}` is missing; write {right}");
+        Self::new(StatusCode::BAD_REQUEST, "missing-parameter", "A parameter is missing", detail)
+    }
+
+    pub(super) fn bad_parameter(name: &str, reason: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-parameter", "A parameter does not fit", format_args!("`{name}` {reason}"))
+    }
+
+    pub(super) fn bad_form(reason: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-form", "The body is not a form of this API", reason)
+    }
+
+    pub(super) fn form_too_large(bytes_max: usize) -> Self {
+        let detail =
+            format_args!("the body has more than {bytes_max} bytes; a form has a few parameters, and data is never sent here");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "form-too-large", "The body is too large", detail)
+    }
+
+    pub(super) fn body_not_taken(method: &Method) -> Self {
+        let detail = format_args!(
+            "cache-api never writes data, and {method} takes no body; upload the object to the bucket, then PUT its URL without a body to refresh it"
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body-not-taken", "No body is taken", detail)
+    }
+
+    pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
+        let detail = format_args!("{method} is not for `{path}`; the header Allow names what is");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail)
+    }
+
+    pub(super) fn unknown_url(path: &str) -> Self {
+        let detail =
+            format_args!("there is nothing at `{path}`; objects are at /cache/KEY, the original's API at /cache/api/v1.0/");
+        Self::new(StatusCode::NOT_FOUND, "unknown-url", "No such URL", detail)
+    }
+
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl fmt::Display) -> Self {
+        Self { status, slug, title, detail: detail.to_string(), key: None, headers: Box::default() }
+    }
+}
+
+impl From<InvalidKey> for Problem {
+    fn from(error: InvalidKey) -> Self {
+        Self::of(&Error::InvalidKey(error))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut document = Map::new();
+        document.insert("type".to_owned(), Value::from(format!("/problems/{}", self.slug)));
+        document.insert("title".to_owned(), Value::from(self.title));
+        document.insert("status".to_owned(), Value::from(self.status.as_u16()));
+        document.insert("detail".to_owned(), Value::from(self.detail));
+        if let Some(key) = self.key {
+            document.insert("key".to_owned(), Value::from(key.as_str()));
+        }
+        let mut response = (self.status, *self.headers, Value::from(document).to_string()).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+/// The status, the slug, the title, and what to do.
+fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str) {
+    match error {
+        Error::InvalidKey(_) => (StatusCode::BAD_REQUEST, "invalid-key", "Not a key", "mend the name"),
+        Error::NotFound { .. } => (
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "No such object",
+            "look at the name; if it was just uploaded, PUT its URL or wait a few seconds",
+        ),
+        Error::Forbidden { .. } => (
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "The record refuses",
+            "the operator looks at this service's permissions and credentials; its log has the reason",
+        ),
+        Error::Throttled { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "throttled", "Too many requests to the record", "try again shortly")
+        }
+        Error::Unreachable { .. } => (
+            StatusCode::BAD_GATEWAY,
+            "unreachable",
+            "The record does not answer",
+            "try again; the operator looks at this service's log",
+        ),
+        Error::Changed { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changed", "The object is being changed", "try again shortly"),
+        Error::Corrupted { .. } => (StatusCode::BAD_GATEWAY, "corrupted", "The object arrived damaged", "try again"),
+        Error::TooLarge { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The object is too large", "the operator raises CACHE_API_MEMORY_BUDGET")
+        }
+        Error::Deadline { .. } => (StatusCode::GATEWAY_TIMEOUT, "deadline", "Not in time", "try again; it may be cached by then"),
+        Error::NotWritten { .. } | Error::Tier { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not-written",
+            "The shared directory cannot be written",
+            "try again; the operator looks at LOCAL_DATA_DIR",
+        ),
+        Error::UnknownFormat { .. } => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown-format", "Not a format to compute on", "its bytes are at /cache/KEY")
+        }
+        Error::Unparsable { .. } => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unparsable",
+            "The object does not parse",
+            "mend it in the record; its bytes are at /cache/KEY",
+        ),
+        Error::UnknownFunction { .. } => (StatusCode::NOT_FOUND, "unknown-function", "No such function", "call one of these"),
+        Error::InvalidArgument { .. } => {
+            (StatusCode::BAD_REQUEST, "invalid-argument", "An argument does not fit", "mend the call")
+        }
+        Error::FunctionFailed { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "function-failed", "The function failed", "look at this service's log")
+        }
+    }
+}
+
+fn key_of(error: &Error) -> Option<&Key> {
+    match error {
+        Error::NotFound { key, .. }
+        | Error::Forbidden { key, .. }
+        | Error::Throttled { key, .. }
+        | Error::Unreachable { key, .. }
+        | Error::Changed { key }
+        | Error::Corrupted { key, .. }
+        | Error::TooLarge { key, .. }
+        | Error::Deadline { key }
+        | Error::NotWritten { key, .. }
+        | Error::UnknownFormat { key, .. }
+        | Error::Unparsable { key, .. } => Some(key),
+        Error::InvalidKey(_)
+        | Error::Tier { .. }
+        | Error::UnknownFunction { .. }
+        | Error::InvalidArgument { .. }
+        | Error::FunctionFailed { .. } => None,
+    }
+}

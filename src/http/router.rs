@@ -1,0 +1,44 @@
+//! Every URL on one screen.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::get;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, Uri};
+
+use crate::http::problem::Problem;
+use crate::http::{Api, objects, telemetry, v1};
+
+/// The service that all front doors answer with.
+pub fn router(api: Api) -> Router {
+    let original = Router::new()
+        .route("/cache/api/v1.0", get(v1::run_query).post(v1::run_form))
+        .route("/cache/api/v1.0/", get(v1::run_query).post(v1::run_form))
+        .layer(map_response(forbid_storing));
+    Router::new()
+        .route("/cache", get(objects::get_or_list).post(objects::create).put(objects::update).delete(objects::evict))
+        .route("/cache/", get(objects::get).post(objects::create).put(objects::update).delete(objects::evict))
+        .route("/cache/{*key}", get(objects::get).post(objects::create).put(objects::update).delete(objects::evict))
+        .route("/health", get(telemetry::health))
+        .route("/stats", get(telemetry::stats))
+        .merge(original)
+        .method_not_allowed_fallback(refuse_method)
+        .fallback(refuse_url)
+        .with_state(api)
+}
+
+/// The original's callers never met a cache between them and it.
+async fn forbid_storing(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn refuse_method(method: Method, uri: Uri) -> Problem {
+    Problem::method_not_allowed(&method, uri.path())
+}
+
+async fn refuse_url(request: Request) -> Problem {
+    Problem::unknown_url(request.uri().path())
+}

@@ -1,0 +1,46 @@
+//! Which key a request names: by its path, decoded once with `+` a plus, or by `?path=`, decoded once as a form.
+
+use http::Uri;
+use percent_encoding::percent_decode_str;
+
+use crate::cache::Cache;
+use crate::http::form::{self, NotUtf8};
+use crate::http::problem::Problem;
+use crate::key::{InvalidKey, Key};
+
+/// The key that a request names.
+///
+/// # Errors
+/// A problem where it names none, two, or one that is no key.
+pub(super) fn key(cache: &Cache, uri: &Uri) -> Result<Key, Problem> {
+    let text = match uri.path().strip_prefix("/cache/") {
+        Some(path) => key_of_path(path)?,
+        None => key_of_query(uri)?.ok_or_else(|| Problem::missing_parameter("path", "/cache?path=KEY or /cache/KEY"))?,
+    };
+    Ok(cache.key(&text)?)
+}
+
+/// Decodes what stands behind `/cache/` in a URL's path, once; a plus stays a plus.
+///
+/// # Errors
+/// `NotUtf8`.
+pub fn key_of_path(path: &str) -> Result<String, InvalidKey> {
+    percent_decode_str(path).decode_utf8().map(Into::into).map_err(|_| InvalidKey::NotUtf8)
+}
+
+/// The value of `path` in the query; `None` where it is not there.
+///
+/// # Errors
+/// A problem where it stands there twice or is no UTF-8.
+pub(super) fn key_of_query(uri: &Uri) -> Result<Option<String>, Problem> {
+    let pairs = form::pairs(uri.query().unwrap_or_default()).map_err(not_utf8)?;
+    let mut values = pairs.into_iter().filter(|(name, _)| name == "path").map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Problem::bad_parameter("path", "is given more than once; name one key")),
+        (value, None) => Ok(value),
+    }
+}
+
+pub(super) fn not_utf8(refused: NotUtf8) -> Problem {
+    Problem::bad_parameter(&refused.name, "is not UTF-8; percent-encode its UTF-8 bytes")
+}

@@ -1,0 +1,151 @@
+//! The original's API, `/cache/api/v1.0/`: its documented answers to the letter, real status codes where it crashed or lied.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::ser::PrettyFormatter;
+use serde_json::{Map, Value, json};
+
+use crate::cache::Ask;
+use crate::function::View;
+use crate::http::problem::{NOTHING_HELD, Problem};
+use crate::http::{Api, ask, form, target};
+use crate::python_value::str_repr;
+use crate::tier::Removed;
+
+/// Room for many parameters, and none for data.
+const FORM_BYTES_MAX: usize = 1 << 20;
+
+const URI: &str = "/cache/api/v1.0/";
+const COMMANDS: [&str; 5] = ["create", "read", "update", "delete", "head"];
+const RIGHT_FORM: &str =
+    r#"write {"data": {"command": "read", "path": "file1.json"}} or {"data": {"function": "NAME", "PARAMETER": "VALUE"}}"#;
+
+/// GET with everything in the query.
+pub(super) async fn run_query(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let parameters = form::pairs(request.uri().query().unwrap_or_default()).map_err(target::not_utf8)?;
+    run(&api, parameters, ask(request.extensions())).await
+}
+
+/// POST with everything in a JSON form.
+pub(super) async fn run_form(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let ask = ask(request.extensions());
+    let parameters = parse_form(request.into_body()).await?;
+    run(&api, parameters, ask).await
+}
+
+async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<Response, Problem> {
+    match Call::parse(parameters)? {
+        Call::Command { command, path } => run_command(api, &command, path, ask).await,
+        Call::Function { name, arguments } => {
+            let view = View::new(Arc::clone(&api.cache), ask, api.frame_bytes_max);
+            let value = api.functions.call(&name, &arguments, &view).await?;
+            Ok(answer(StatusCode::OK, None, &value.to_text()))
+        }
+    }
+}
+
+async fn run_command(api: &Api, command: &str, path: Option<String>, ask: Ask) -> Result<Response, Problem> {
+    if !COMMANDS.contains(&command) {
+        let reason = format!("`{command}` is not a command; these are: {}", COMMANDS.join(", "));
+        return Err(Problem::bad_parameter("command", reason));
+    }
+    if command == "head" {
+        let head = serde_json::to_string(&api.cache.head().await).expect("numbers under names");
+        return Ok(answer(StatusCode::OK, path.as_deref(), &head));
+    }
+    let path = path.ok_or_else(|| Problem::missing_parameter("path", &format!("?command={command}&path=file1.json")))?;
+    let key = api.cache.key(&path)?;
+    match command {
+        "update" => drop(api.cache.update(&key, ask).await?),
+        "delete" => {
+            return Ok(match api.cache.evict(&key).await? {
+                Removed::Removed => {
+                    answer(StatusCode::OK, Some(&path), &format!("{{'cache_item deleted': {}}}", str_repr(&path)))
+                }
+                Removed::NothingHeld => answer(NOTHING_HELD, Some(&path), "{'error': 'cache_item not found'}"),
+            });
+        }
+        _create_or_read => drop(api.cache.read(&key, ask).await?),
+    }
+    Ok(answer(StatusCode::OK, Some(&path), "{'result': 'success'}"))
+}
+
+/// What a caller asks for.
+enum Call {
+    Command { command: String, path: Option<String> },
+    Function { name: String, arguments: Vec<(String, String)> },
+}
+
+impl Call {
+    fn parse(mut parameters: Vec<(String, String)>) -> Result<Self, Problem> {
+        let function = take(&mut parameters, "function")?;
+        let command = take(&mut parameters, "command")?;
+        match (function, command) {
+            (Some(_), Some(_)) => Err(Problem::bad_parameter("function", "stands beside `command`; a call is one or the other")),
+            (Some(name), None) => Ok(Self::Function { name, arguments: parameters }),
+            (None, command) => {
+                let path = take(&mut parameters, "path")?;
+                match parameters.first() {
+                    Some((extra, _)) => Err(Problem::bad_parameter(
+                        extra,
+                        "is not a parameter of a command; these are: command, path, or function",
+                    )),
+                    None => Ok(Self::Command { command: command.unwrap_or_else(|| "read".to_owned()), path }),
+                }
+            }
+        }
+    }
+}
+
+/// Takes the one value of `name` out of `parameters`; `None` where it is not there.
+fn take(parameters: &mut Vec<(String, String)>, name: &str) -> Result<Option<String>, Problem> {
+    let mut values = parameters.extract_if(.., |(given, _)| given == name).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Problem::bad_parameter(name, "is given more than once")),
+        (value, None) => Ok(value),
+    }
+}
+
+async fn parse_form(body: Body) -> Result<Vec<(String, String)>, Problem> {
+    let bytes = to_bytes(body, FORM_BYTES_MAX).await.map_err(|_| Problem::form_too_large(FORM_BYTES_MAX))?;
+    let form: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::bad_form(format_args!("the body is not JSON ({error}); {RIGHT_FORM}")))?;
+    let Some(Value::Object(data)) = form.get("data") else {
+        return Err(Problem::bad_form(format_args!("the body has no object `data`; {RIGHT_FORM}")));
+    };
+    data.iter().map(|(name, value)| Ok((name.clone(), scalar(name, value)?))).collect()
+}
+
+fn scalar(name: &str, value: &Value) -> Result<String, Problem> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(bool) => Ok(bool.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(Problem::bad_form(format_args!("`{name}` is not a text or a number; {RIGHT_FORM}")))
+        }
+    }
+}
+
+/// The original's envelope, indented as Flask indented it.
+fn answer(status: StatusCode, path: Option<&str>, value: &str) -> Response {
+    let mut inner = Map::new();
+    inner.insert("uri".to_owned(), Value::from(URI));
+    if let Some(path) = path {
+        inner.insert("path".to_owned(), Value::from(path));
+    }
+    inner.insert("value".to_owned(), Value::from(value));
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
+    json!({ "return": inner }).serialize(&mut serializer).expect("JSON goes into memory");
+    text.push(b'\n');
+    let mut response = (status, text).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

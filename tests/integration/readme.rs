@@ -1,0 +1,46 @@
+//! The README's curl lines answer as printed.
+
+use std::process::Command;
+
+use crate::support::serve::Serve;
+
+/// A command line of the README and what it says is printed.
+struct Example {
+    line: String,
+    printed: String,
+}
+
+fn examples() -> Vec<Example> {
+    let readme = include_str!("../../README.md");
+    let mut examples = Vec::<Example>::new();
+    for block in readme.split("```console\n").skip(1) {
+        let (block, _) = block.split_once("```").expect("a block ends");
+        for line in block.lines() {
+            match line.strip_prefix("$ ") {
+                Some(line) => examples.push(Example { line: line.to_owned(), printed: String::new() }),
+                None => {
+                    let example = examples.last_mut().expect("a block begins with a command");
+                    example.printed.push_str(line);
+                    example.printed.push('\n');
+                }
+            }
+        }
+    }
+    examples
+}
+
+#[tokio::test]
+async fn the_readme_s_curl_lines_answer_as_printed() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data");
+    let server = Serve::start(&["--source", source], vec![]).await;
+    let examples = examples();
+    assert!(examples.len() >= 5, "five examples are promised");
+    for Example { line, printed } in examples {
+        let here = line.replace("127.0.0.1:5000", &server.address());
+        let output = tokio::task::spawn_blocking(move || Command::new("bash").args(["-c", &here]).output()).await;
+        let output = output.expect("it runs").expect("bash is there");
+        let text = String::from_utf8(output.stdout).expect("text");
+        // curl prints header lines as they came, ended by a carriage return as well.
+        assert_eq!(text.replace('\r', "").trim_end(), printed.trim_end(), "{line}");
+    }
+}

@@ -8,6 +8,7 @@ use crate::tier::memory::Weighed;
 pub mod codec;
 pub mod format;
 pub mod pandas;
+mod parquet;
 pub mod stats;
 
 pub use format::Format;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use polars::prelude::{JsonFormat, JsonReader, ParquetReader, PolarsResult, SerReader};
 
 use crate::error::{Error, Result};
-use crate::frame::{Format, Frame};
+use crate::frame::{Format, Frame, parquet};
 use crate::key::Key;
 use crate::python_value::PythonValue;
 
@@ -28,7 +28,7 @@ pub fn parse_frame(key: &Key, format: Format, body: &Bytes, frame_bytes_max: u64
     }
     match format {
         Format::Parquet => {
-            let size = guarded(|| claimed_bytes(body)).map_err(|reason| unparsable(&reason))?;
+            let size = parquet::check(body).map_err(|reason| unparsable(&reason))?;
             if size > frame_bytes_max {
                 return Err(Error::TooLarge { key: key.clone(), size, size_max: frame_bytes_max });
             }
@@ -69,18 +69,6 @@ fn parquet_frame(body: &Bytes) -> PolarsResult<Frame> {
     Ok(Frame::new(reader.set_rechunk(true).finish()?, notes))
 }
 
-/// How much memory the columns take at least, by what the file says of itself.
-fn claimed_bytes(body: &Bytes) -> PolarsResult<u64> {
-    // A value takes eight bytes on average once it is unpacked: an integer, a float, a view of a string.
-    const VALUE_BYTES: u64 = 8;
-    let mut reader = ParquetReader::new(Cursor::new(body.clone()));
-    let metadata = reader.get_metadata()?;
-    let columns = metadata.schema().fields().len() as u64;
-    let cells = (metadata.num_rows as u64).saturating_mul(columns.max(1));
-    let packed: u64 = metadata.row_groups.iter().map(|group| group.total_byte_size() as u64).fold(0, u64::saturating_add);
-    Ok(cells.saturating_mul(VALUE_BYTES).max(packed))
-}
-
 fn json_frame(body: &Bytes) -> PolarsResult<Frame> {
     let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let reader = JsonReader::new(Cursor::new(text)).with_json_format(JsonFormat::Json).infer_schema_len(None);
@@ -89,8 +77,7 @@ fn json_frame(body: &Bytes) -> PolarsResult<Frame> {
 
 /// Runs a parser of polars and turns its panics into errors.
 ///
-/// The only place that catches panics: polars checks files written by mistake, not ones written by an enemy, and indexes
-/// and unwraps on the way. What it works on is dropped with the panic, so that nothing half-made is seen.
+/// The only place that catches panics: polars trusts what a file says of itself, and indexes and unwraps on the way. What it works on is dropped with the panic, so that nothing half-made is seen.
 fn guarded<T>(parse: impl FnOnce() -> PolarsResult<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(parse)) {
         Ok(parsed) => parsed.map_err(|error| error.to_string()),

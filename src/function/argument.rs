@@ -136,3 +136,51 @@ impl Arguments {
 fn unfit(name: &str, argument: &Argument) -> ! {
     unreachable!("a function asks for `{name}` as its spec declares it, not as {argument:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Prefix;
+
+    fn parse(given: &[(&str, &str)]) -> Result<Arguments, String> {
+        let spec = Spec::new("f", "For tests.")
+            .takes("key", Kind::Key, "A key.")
+            .takes("count", Kind::Integer { min: 1, max: 9 }, "A count.")
+            .takes_or("part", Kind::Float, "0.5", "A part.")
+            .takes_or("note", Kind::Text, "", "A note.");
+        let given: Vec<(String, String)> = given.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let parsed = Arguments::parse(&spec, &given, |text| Key::parse(text, &Prefix::default()));
+        parsed.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn arguments_come_in_any_order_and_defaults_fill_the_rest() {
+        let arguments = parse(&[("count", "3"), ("key", "a b/c")]).unwrap();
+        assert_eq!(arguments.key("key").as_str(), "a b/c");
+        assert_eq!(arguments.integer("count"), 3);
+        assert_eq!(arguments.float("part"), 0.5);
+        assert_eq!(arguments.text("note"), "");
+        let arguments = parse(&[("note", "x"), ("part", "-1e3"), ("key", "a"), ("count", "9")]).unwrap();
+        assert_eq!((arguments.float("part"), arguments.text("note")), (-1000.0, "x"));
+    }
+
+    #[test]
+    fn a_call_that_does_not_fit_says_what_does() {
+        let table: [(&[(&str, &str)], &str); 11] = [
+            (&[], "`key` is missing; it takes the name of an object"),
+            (&[("key", "a")], "`count` is missing; it takes a whole number from 1 to 9"),
+            (&[("key", "a"), ("count", "0")], "`count` takes a whole number from 1 to 9"),
+            (&[("key", "a"), ("count", "1.0")], "`count` takes a whole number from 1 to 9"),
+            (&[("key", "a"), ("count", "99999999999999999999")], "`count` takes a whole number from 1 to 9"),
+            (&[("key", "../a"), ("count", "1")], "`key`: a key must not have a segment `.` or `..`"),
+            (&[("key", ""), ("count", "1")], "`key`: a key must not be empty"),
+            (&[("key", "a"), ("count", "1"), ("part", "NaN")], "`part` takes a finite number"),
+            (&[("key", "a"), ("count", "1"), ("part", "1e999")], "`part` takes a finite number"),
+            (&[("key", "a"), ("count", "1"), ("count", "1")], "`count` is given twice"),
+            (&[("key", "a"), ("kay", "b")], "it has no parameter `kay`; it takes `key`, `count`, `part`, `note`"),
+        ];
+        for (given, reason) in table {
+            assert_eq!(parse(given).unwrap_err(), format!("function `f`: {reason}"));
+        }
+    }
+}

@@ -27,6 +27,3 @@ pub fn all() -> Vec<Box<dyn Function>> {
     functions.push(Box::new(filelist::FileList::beside(&functions)));
     functions
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! The cache as a function sees it: it reads, and does nothing else. The only file of functions that names the cache.
+//! The cache as a function sees it: it reads, and does nothing else. The only file of functions that holds a cache.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::tier::memory::Weighed;
 pub struct View {
     cache: Arc<Cache>,
     ask: Ask,
+    #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "only frames are bounded by it"))]
     frame_bytes_max: u64,
 }
 

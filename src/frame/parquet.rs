@@ -1,0 +1,164 @@
+//! What a parquet file says of itself, checked before polars believes it.
+//!
+//! Polars allocates what a page header says, a negative count as sixteen exabytes, and a failed allocation ends the
+//! process: no panic that could be caught. So every header is looked at first; no page is unpacked for it.
+//! Source: the Parquet format, `parquet.thrift`.
+
+use std::io::Cursor;
+
+use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
+use polars_parquet_format::{ColumnMetaData, FieldRepetitionType, FileMetaData, PageHeader, SchemaElement};
+
+const MAGIC: &[u8] = b"PAR1";
+
+/// How deep columns may nest: polars follows them by recursion.
+const DEPTH_MAX: usize = 128;
+
+/// What reading a footer may allocate at most, a multiple of its length: what takes bytes there takes a struct here.
+const FOOTER_GROWTH_MAX: usize = 64;
+
+/// What a value takes on average once it is unpacked: an integer, a float, the view of a string.
+const VALUE_BYTES: u64 = 8;
+
+/// Checks that the file does not contradict itself, and answers how many bytes of memory its columns take at least.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn check(body: &[u8]) -> Result<u64, String> {
+    let metadata = footer(body)?;
+    let leaves = leaves(&metadata.schema)?;
+    let group_rows: Option<i64> = metadata.row_groups.iter().try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows));
+    if metadata.row_groups.iter().any(|group| group.num_rows < 0) || group_rows != Some(metadata.num_rows) {
+        return Err("its row groups have not as many rows as the file".to_owned());
+    }
+    let mut bytes = 0_u64;
+    for group in &metadata.row_groups {
+        if group.columns.len() != leaves.len() {
+            return Err("a row group has not the columns of the schema".to_owned());
+        }
+        for (chunk, leaf) in group.columns.iter().zip(&leaves) {
+            let chunk = chunk.meta_data.as_ref().ok_or("a column is said to be in another file")?;
+            if *leaf == Leaf::OnceARow && chunk.num_values != group.num_rows {
+                return Err("a column has not as many values as its row group has rows".to_owned());
+            }
+            bytes = bytes.saturating_add(chunk_bytes(body, chunk)?);
+        }
+    }
+    Ok(bytes)
+}
+
+fn footer(body: &[u8]) -> Result<FileMetaData, String> {
+    let (before, magic) = body.split_last_chunk::<4>().ok_or("it is too short")?;
+    let (before, length) = before.split_last_chunk::<4>().ok_or("it is too short")?;
+    if magic != MAGIC || !before.starts_with(MAGIC) {
+        return Err("it does not begin and end with PAR1; it may be cut".to_owned());
+    }
+    let length = u32::from_le_bytes(*length) as usize;
+    let start = before.len().checked_sub(length).ok_or("its footer is longer than itself; it may be cut")?;
+    let mut protocol = TCompactInputProtocol::new(&before[start..], length.saturating_mul(FOOTER_GROWTH_MAX));
+    FileMetaData::read_from_in_protocol(&mut protocol).map_err(|cause| format!("its footer cannot be read: {cause}"))
+}
+
+/// How often a column may have a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaf {
+    /// Once a row, null included.
+    OnceARow,
+    /// Any number of times: it is in a list.
+    Repeated,
+}
+
+/// The columns that have values, from the schema's tree, which is a list from the root on, parents before children.
+fn leaves(schema: &[SchemaElement]) -> Result<Vec<Leaf>, String> {
+    /// A node of which children are still to come.
+    struct Parent {
+        children_left: i32,
+        leaf: Leaf,
+    }
+    let mut parents: Vec<Parent> = Vec::new();
+    let mut leaves = Vec::new();
+    for (place, element) in schema.iter().enumerate() {
+        while parents.pop_if(|parent| parent.children_left == 0).is_some() {}
+        let above = match parents.last_mut() {
+            Some(parent) => {
+                parent.children_left -= 1;
+                parent.leaf
+            }
+            None if place == 0 => Leaf::OnceARow,
+            None => return Err("its schema has more than one root".to_owned()),
+        };
+        let is_repeated = element.repetition_type == Some(FieldRepetitionType::REPEATED) && place > 0;
+        let leaf = if is_repeated { Leaf::Repeated } else { above };
+        match element.num_children.unwrap_or(0) {
+            ..0 => return Err("its schema counts less than no children".to_owned()),
+            0 if place > 0 => leaves.push(leaf),
+            _ if parents.len() == DEPTH_MAX => return Err(format!("its columns nest deeper than {DEPTH_MAX}")),
+            children_left => parents.push(Parent { children_left, leaf }),
+        }
+    }
+    if parents.iter().any(|parent| parent.children_left > 0) {
+        return Err("its schema ends too early".to_owned());
+    }
+    Ok(leaves)
+}
+
+/// Walks over the page headers of a column chunk; answers what its values take.
+fn chunk_bytes(body: &[u8], chunk: &ColumnMetaData) -> Result<u64, String> {
+    let start = place(chunk.dictionary_page_offset.unwrap_or(chunk.data_page_offset))?;
+    let length = place(chunk.total_compressed_size)?;
+    let end =
+        start.checked_add(length).filter(|&end| end <= body.len()).ok_or("a column lies outside the file; it may be cut")?;
+    let values = u64::try_from(chunk.num_values).map_err(|_| "a column has less than no values")?;
+    let mut pages = Cursor::new(&body[..end]);
+    pages.set_position(start as u64);
+    let (mut seen, mut unpacked) = (0_u64, 0_u64);
+    while seen < values {
+        let left = end - usize::try_from(pages.position()).unwrap_or(end);
+        let mut protocol = TCompactInputProtocol::new(&mut pages, left.saturating_mul(FOOTER_GROWTH_MAX));
+        let header =
+            PageHeader::read_from_in_protocol(&mut protocol).map_err(|cause| format!("a page has no header: {cause}"))?;
+        let page = Page::of(&header).filter(|page| page.values <= values - seen).ok_or("a page header contradicts itself")?;
+        let next = pages.position() + page.packed;
+        if next > end as u64 {
+            return Err("a page is longer than its column".to_owned());
+        }
+        pages.set_position(next);
+        seen += page.values;
+        unpacked = unpacked.saturating_add(page.unpacked);
+    }
+    Ok(unpacked.max(values.saturating_mul(VALUE_BYTES)))
+}
+
+fn place(offset: i64) -> Result<usize, String> {
+    usize::try_from(offset).map_err(|_| "a column lies outside the file".to_owned())
+}
+
+/// What a page header says, none of it negative.
+struct Page {
+    /// Values of the column, nulls included; 0 in a dictionary.
+    values: u64,
+    packed: u64,
+    unpacked: u64,
+}
+
+impl Page {
+    fn of(header: &PageHeader) -> Option<Self> {
+        let packed = u64::try_from(header.compressed_page_size).ok()?;
+        let unpacked = u64::try_from(header.uncompressed_page_size).ok()?;
+        let data = header.data_page_header.as_ref().map(|data| data.num_values);
+        let data_v2 = header.data_page_header_v2.as_ref();
+        if let Some(data) = data_v2 {
+            let levels = u64::try_from(data.definition_levels_byte_length).ok()?
+                + u64::try_from(data.repetition_levels_byte_length).ok()?;
+            let are_plausible =
+                levels <= packed.min(unpacked) && (0..=data.num_values).contains(&data.num_nulls) && data.num_rows >= 0;
+            are_plausible.then_some(())?;
+        }
+        if let Some(dictionary) = &header.dictionary_page_header {
+            // No value of a dictionary takes less than a byte.
+            u64::try_from(dictionary.num_values).ok().filter(|&values| values <= unpacked)?;
+        }
+        let values = data.into_iter().chain(data_v2.map(|data| data.num_values)).max().unwrap_or(0);
+        Some(Self { values: u64::try_from(values).ok()?, packed, unpacked })
+    }
+}

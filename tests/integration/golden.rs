@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::functions::Bench;
+use crate::support::client::get;
+use crate::support::serve::Serve;
 
 /// A request to the original, and what it answered.
 #[derive(Debug, Deserialize)]
@@ -72,6 +74,17 @@ async fn functions_answer_as_the_original_did() {
         let (_, function) = given.remove(at);
         let value = bench.call(&function, &given).await.unwrap().to_text();
         (200, serde_json::to_vec(&json!({"return": {"uri": path, "value": value}})).unwrap())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_server_answers_as_the_original_did() {
+    let source = fixtures("golden");
+    let server = Serve::start(&["--source", source.to_str().unwrap()], vec![]).await;
+    assert_answers_as_the_original(&pairs(), async |target| {
+        let answer = get(server.address(), target).await;
+        (answer.status.as_u16(), answer.body.to_vec())
     })
     .await;
 }

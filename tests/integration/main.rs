@@ -3,7 +3,6 @@
 mod crash;
 mod functions;
 mod golden;
-mod golden_door;
 mod house;
 mod http_door;
 mod keys_at_doors;

@@ -65,7 +65,11 @@ async fn a_making_that_fails_or_panics_is_tried_again() {
     world.record.set("a", "1");
     let one = world.alone();
     let version = one.read("a", 0).await.unwrap().entry.version.clone();
-    let derive = |make: fn() -> Result<Length>| one.cache.derive("length", &parsed("a"), &version, make).map_err_text();
+    let key = parsed("a");
+    let derive = async |make: fn() -> Result<Length>| {
+        let derived = one.cache.derive("length", &key, &version, make).await;
+        derived.map_err(|error| error.to_string())
+    };
     assert_eq!(
         derive(|| Err(Error::Deadline { key: parsed("a") })).await,
         Err("`a` could not be read in the time there was".into())
@@ -73,12 +77,3 @@ async fn a_making_that_fails_or_panics_is_tried_again() {
     assert_eq!(derive(|| panic!("as it should")).await, Err("function `length` failed".into()));
     assert_eq!(derive(|| Ok(Length(7))).await, Ok(Arc::new(Length(7))));
 }
-
-/// Errors as they are shown, to be compared.
-trait MapErrText<T>: Future<Output = Result<T>> + Sized {
-    async fn map_err_text(self) -> Result<T, String> {
-        self.await.map_err(|error| error.to_string())
-    }
-}
-
-impl<T, F: Future<Output = Result<T>>> MapErrText<T> for F {}

@@ -86,6 +86,8 @@ impl<'a> Fill<'a> {
         self.timings.record = Some(stopwatch.elapsed());
         let fetched = answer.map(|answer| {
             self.cache.correct_clock(answer.clock);
+            // The same time, in better knowledge of what the record calls it.
+            self.asked_at = self.cache.record_time(self.ask.now);
             answer.fetched
         });
         match (fetched, in_hand) {

@@ -49,6 +49,8 @@ pub(super) struct Under {
 struct InHand {
     entry: Arc<Entry>,
     confirmed_at: Timestamp,
+    /// How long ago that was, by the clock that says more.
+    age: Duration,
     tier: TierName,
     /// What the shared tier says of this version; `None` where memory alone has it.
     state: Option<State>,
@@ -118,6 +120,7 @@ impl<'a> Fill<'a> {
         {
             return Again::Found(Arc::clone(held), TierName::Memory);
         }
+        let memory = memory.map(|held| (self.cache.age_of(&held, self.ask.now), held));
         let (Some(shared), Some(token)) = (&self.cache.shared, self.under.grounds.token) else {
             // Memory alone: what it holds was not evicted here, and there is nowhere else. Where there should be a shared
             // tier and is none, nobody knows whether it was evicted.
@@ -129,7 +132,7 @@ impl<'a> Fill<'a> {
         again
     }
 
-    async fn look_at_state(&mut self, shared: &dyn SharedTier, token: Token, memory: Option<Arc<Held>>) -> Again {
+    async fn look_at_state(&mut self, shared: &dyn SharedTier, token: Token, memory: Option<Aged>) -> Again {
         let Ok(Looked::Other { token: Some(current), state }) = shared.look(self.key, None).await else {
             return Again::Ask(in_memory(memory, false));
         };
@@ -137,7 +140,7 @@ impl<'a> Fill<'a> {
         self.under.grounds.token = Some(current);
         let Some(state) = state else {
             // No state under the token of what memory holds: it could not be stored. Under another: it was evicted.
-            let not_evicted = current == token && memory.as_ref().is_some_and(|held| held.token == Some(current));
+            let not_evicted = current == token && memory.as_ref().is_some_and(|(_, held)| held.token == Some(current));
             return Again::Ask(in_memory(memory, not_evicted));
         };
         if self.under.past == Past::Welcome {
@@ -147,11 +150,12 @@ impl<'a> Fill<'a> {
             }
         }
         let seen = Seen::Present(state.version.clone());
+        let age = self.cache.age_of_state(self.key, &state, self.ask.now);
         let may_stand_in = self.cache.floors().admits(self.key, &seen, state.confirmed_at);
         match self.cache.body_of(shared, self.key, &state).await {
             Some((entry, tier)) => {
                 let confirmed_at = state.confirmed_at;
-                Again::Ask(Some(InHand { entry, confirmed_at, tier, state: Some(state), may_stand_in }))
+                Again::Ask(Some(InHand { entry, confirmed_at, age, tier, state: Some(state), may_stand_in }))
             }
             None => Again::Ask(in_memory(memory, false)),
         }
@@ -204,11 +208,8 @@ impl<'a> Fill<'a> {
             return Landed::Failed(error);
         }
         let longest = self.cache.policy.local_max_age.saturating_add(self.cache.policy.stale_if_error);
-        let stands_in = in_hand.filter(|in_hand| {
-            let within = self.cache.age(in_hand.confirmed_at, self.ask.now) <= longest;
-            in_hand.may_stand_in && error.lets_stale_stand_in() && within
-        });
-        let Some(InHand { entry, confirmed_at, tier, .. }) = stands_in else { return Landed::Failed(error) };
+        let stands_in = in_hand.filter(|in_hand| in_hand.may_stand_in && error.lets_stale_stand_in() && in_hand.age <= longest);
+        let Some(InHand { entry, confirmed_at, age, tier, .. }) = stands_in else { return Landed::Failed(error) };
         tracing::warn!(key = %self.key, %error, cause = error.cause_text(), "the record gave no answer, a stale entry stands in");
         let seen = seen(Some(&entry));
         {
@@ -218,7 +219,6 @@ impl<'a> Fill<'a> {
             }
             floors.raise(self.key, seen.clone(), confirmed_at);
         }
-        let age = self.cache.age(confirmed_at, self.ask.now);
         let held = Arc::new(Held::new(self.key, Some(entry), confirmed_at, age, self.ask.now));
         Landed::Filled(Filled { held, seen, served: Served::Stale(tier), stored: true, asked: self.asked, timings: self.timings })
     }
@@ -238,6 +238,9 @@ impl<'a> Fill<'a> {
     }
 }
 
+/// What memory holds, and how old it is.
+type Aged = (Duration, Arc<Held>);
+
 /// What a flight finds when it looks once more.
 enum Again {
     /// Another flight or instance has filled it meanwhile.
@@ -250,8 +253,8 @@ fn seen(entry: Option<&Arc<Entry>>) -> Seen {
     entry.map_or(Seen::Absent, |entry| Seen::Present(entry.version.clone()))
 }
 
-fn in_memory(held: Option<Arc<Held>>, may_stand_in: bool) -> Option<InHand> {
-    let held = held?;
+fn in_memory(held: Option<Aged>, may_stand_in: bool) -> Option<InHand> {
+    let (age, held) = held?;
     let entry = held.entry.clone()?;
-    Some(InHand { entry, confirmed_at: held.confirmed_at, tier: TierName::Memory, state: None, may_stand_in })
+    Some(InHand { entry, confirmed_at: held.confirmed_at, age, tier: TierName::Memory, state: None, may_stand_in })
 }

@@ -1,7 +1,7 @@
 //! Step 5: what a flight does. Looks once more, asks the record, keeps what it said, hands it over.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
@@ -14,6 +14,9 @@ use crate::key::Key;
 use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
 use crate::tier::{Looked, SharedTier, State, Stored, Tier, TierName, Token};
+
+/// Time kept for standing in once the record has given up: nothing is read for it any more, but the callers have to wake.
+const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How a flight ended, for all of its callers.
 #[derive(Clone)]
@@ -84,7 +87,7 @@ impl<'a> Fill<'a> {
         self.asked = self.cache.floors().order();
         let known = in_hand.as_ref().map(|in_hand| &in_hand.entry.version);
         let stopwatch = Stopwatch::start();
-        let answer = self.cache.record.fetch(self.key, known, self.ask.deadline).await;
+        let answer = self.cache.record.fetch(self.key, known, self.give_up_at()).await;
         self.timings.record = Some(stopwatch.elapsed());
         let fetched = answer.map(|answer| {
             self.cache.correct_clock(answer.clock);
@@ -110,6 +113,12 @@ impl<'a> Fill<'a> {
             }
             (Err(error), in_hand) => self.stand_in(error, in_hand).await,
         }
+    }
+
+    /// When the record must have answered: before the callers go, so that a stale entry can still stand in.
+    fn give_up_at(&self) -> Instant {
+        let left = self.ask.deadline.saturating_duration_since(self.ask.now.monotonic);
+        self.ask.deadline.checked_sub(STAND_IN_TIME_MAX.min(left / 10)).unwrap_or(self.ask.deadline)
     }
 
     /// Steps 1, 3 and 4 once more: whoever started this may have looked before an earlier flight landed. And a body to ask about.

@@ -6,5 +6,6 @@ mod doubts;
 mod failing_tier;
 mod failures;
 mod fake_record;
+mod random;
 mod reads;
 mod world;

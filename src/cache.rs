@@ -131,7 +131,9 @@ impl Cache {
         self.fills.doubt(key);
         self.epochs.forget();
         let memory = self.memory.remove(key).await?;
-        Ok(if memory == Removed::Removed { memory } else { shared? })
+        // Failed, whatever was in memory: other instances may still have it.
+        let shared = shared?;
+        Ok(if memory == Removed::Removed { memory } else { shared })
     }
 
     /// What is cached, by key: in any tier, each key once, as it was last confirmed.

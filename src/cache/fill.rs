@@ -1,7 +1,7 @@
 //! Step 5: what a flight does. Looks once more, asks the record, keeps what it said, hands it over.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
@@ -14,6 +14,9 @@ use crate::key::Key;
 use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
 use crate::tier::{Looked, SharedTier, State, Stored, Tier, TierName, Token};
+
+/// Time kept for standing in once the record has given up: nothing is read for it any more, but the callers have to wake.
+const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How a flight ended, for all of its callers.
 #[derive(Clone)]
@@ -49,6 +52,8 @@ pub(super) struct Under {
 struct InHand {
     entry: Arc<Entry>,
     confirmed_at: Timestamp,
+    /// How long ago that was, by the clock that says more.
+    age: Duration,
     tier: TierName,
     /// What the shared tier says of this version; `None` where memory alone has it.
     state: Option<State>,
@@ -82,10 +87,12 @@ impl<'a> Fill<'a> {
         self.asked = self.cache.floors().order();
         let known = in_hand.as_ref().map(|in_hand| &in_hand.entry.version);
         let stopwatch = Stopwatch::start();
-        let answer = self.cache.record.fetch(self.key, known, self.ask.deadline).await;
+        let answer = self.cache.record.fetch(self.key, known, self.give_up_at()).await;
         self.timings.record = Some(stopwatch.elapsed());
         let fetched = answer.map(|answer| {
             self.cache.correct_clock(answer.clock);
+            // The same time, in better knowledge of what the record calls it.
+            self.asked_at = self.cache.record_time(self.ask.now);
             answer.fetched
         });
         match (fetched, in_hand) {
@@ -108,6 +115,12 @@ impl<'a> Fill<'a> {
         }
     }
 
+    /// When the record must have answered: before the callers go, so that a stale entry can still stand in.
+    fn give_up_at(&self) -> Instant {
+        let left = self.ask.deadline.saturating_duration_since(self.ask.now.monotonic);
+        self.ask.deadline.checked_sub(STAND_IN_TIME_MAX.min(left / 10)).unwrap_or(self.ask.deadline)
+    }
+
     /// Steps 1, 3 and 4 once more: whoever started this may have looked before an earlier flight landed. And a body to ask about.
     async fn look_again(&mut self) -> Again {
         let memory = self.cache.memory.held(self.key);
@@ -116,6 +129,7 @@ impl<'a> Fill<'a> {
         {
             return Again::Found(Arc::clone(held), TierName::Memory);
         }
+        let memory = memory.map(|held| (self.cache.age_of(&held, self.ask.now), held));
         let (Some(shared), Some(token)) = (&self.cache.shared, self.under.grounds.token) else {
             // Memory alone: what it holds was not evicted here, and there is nowhere else. Where there should be a shared
             // tier and is none, nobody knows whether it was evicted.
@@ -127,7 +141,7 @@ impl<'a> Fill<'a> {
         again
     }
 
-    async fn look_at_state(&mut self, shared: &dyn SharedTier, token: Token, memory: Option<Arc<Held>>) -> Again {
+    async fn look_at_state(&mut self, shared: &dyn SharedTier, token: Token, memory: Option<Aged>) -> Again {
         let Ok(Looked::Other { token: Some(current), state }) = shared.look(self.key, None).await else {
             return Again::Ask(in_memory(memory, false));
         };
@@ -135,7 +149,7 @@ impl<'a> Fill<'a> {
         self.under.grounds.token = Some(current);
         let Some(state) = state else {
             // No state under the token of what memory holds: it could not be stored. Under another: it was evicted.
-            let not_evicted = current == token && memory.as_ref().is_some_and(|held| held.token == Some(current));
+            let not_evicted = current == token && memory.as_ref().is_some_and(|(_, held)| held.token == Some(current));
             return Again::Ask(in_memory(memory, not_evicted));
         };
         if self.under.past == Past::Welcome {
@@ -145,11 +159,12 @@ impl<'a> Fill<'a> {
             }
         }
         let seen = Seen::Present(state.version.clone());
+        let age = self.cache.age_of_state(self.key, &state, self.ask.now);
         let may_stand_in = self.cache.floors().admits(self.key, &seen, state.confirmed_at);
         match self.cache.body_of(shared, self.key, &state).await {
             Some((entry, tier)) => {
                 let confirmed_at = state.confirmed_at;
-                Again::Ask(Some(InHand { entry, confirmed_at, tier, state: Some(state), may_stand_in }))
+                Again::Ask(Some(InHand { entry, confirmed_at, age, tier, state: Some(state), may_stand_in }))
             }
             None => Again::Ask(in_memory(memory, false)),
         }
@@ -202,11 +217,8 @@ impl<'a> Fill<'a> {
             return Landed::Failed(error);
         }
         let longest = self.cache.policy.local_max_age.saturating_add(self.cache.policy.stale_if_error);
-        let stands_in = in_hand.filter(|in_hand| {
-            let within = self.cache.age(in_hand.confirmed_at, self.ask.now) <= longest;
-            in_hand.may_stand_in && error.lets_stale_stand_in() && within
-        });
-        let Some(InHand { entry, confirmed_at, tier, .. }) = stands_in else { return Landed::Failed(error) };
+        let stands_in = in_hand.filter(|in_hand| in_hand.may_stand_in && error.lets_stale_stand_in() && in_hand.age <= longest);
+        let Some(InHand { entry, confirmed_at, age, tier, .. }) = stands_in else { return Landed::Failed(error) };
         tracing::warn!(key = %self.key, %error, cause = error.cause_text(), "the record gave no answer, a stale entry stands in");
         let seen = seen(Some(&entry));
         {
@@ -216,7 +228,6 @@ impl<'a> Fill<'a> {
             }
             floors.raise(self.key, seen.clone(), confirmed_at);
         }
-        let age = self.cache.age(confirmed_at, self.ask.now);
         let held = Arc::new(Held::new(self.key, Some(entry), confirmed_at, age, self.ask.now));
         Landed::Filled(Filled { held, seen, served: Served::Stale(tier), stored: true, asked: self.asked, timings: self.timings })
     }
@@ -236,6 +247,9 @@ impl<'a> Fill<'a> {
     }
 }
 
+/// What memory holds, and how old it is.
+type Aged = (Duration, Arc<Held>);
+
 /// What a flight finds when it looks once more.
 enum Again {
     /// Another flight or instance has filled it meanwhile.
@@ -248,8 +262,8 @@ fn seen(entry: Option<&Arc<Entry>>) -> Seen {
     entry.map_or(Seen::Absent, |entry| Seen::Present(entry.version.clone()))
 }
 
-fn in_memory(held: Option<Arc<Held>>, may_stand_in: bool) -> Option<InHand> {
-    let held = held?;
+fn in_memory(held: Option<Aged>, may_stand_in: bool) -> Option<InHand> {
+    let (age, held) = held?;
     let entry = held.entry.clone()?;
-    Some(InHand { entry, confirmed_at: held.confirmed_at, tier: TierName::Memory, state: None, may_stand_in })
+    Some(InHand { entry, confirmed_at: held.confirmed_at, age, tier: TierName::Memory, state: None, may_stand_in })
 }

@@ -60,7 +60,10 @@ where
             answer
         });
         let end = task.map(Result::ok).boxed().shared();
-        table.insert(key.clone(), Flight { under, doubt, end: end.clone() });
+        if let Some(older) = table.insert(key.clone(), Flight { under, doubt, end: end.clone() }) {
+            // No later doubt finds it any more. That the token moved says that there has been one.
+            older.doubt.0.store(true, Ordering::SeqCst);
+        }
         Place { leads: true, end }
     }
 

@@ -1,6 +1,7 @@
 //! Steps 2 to 4: what the shared tier says of a key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cache::{Ask, Cache, Timings};
 use crate::entry::{Entry, Seen};
@@ -81,7 +82,7 @@ impl Cache {
         now: Moment,
     ) -> Option<(Arc<Held>, TierName)> {
         let seen = Seen::Present(state.version.clone());
-        let age = self.age(state.confirmed_at, now);
+        let age = self.age_of_state(key, state, now);
         let believed = grounds.token.is_some_and(|token| state.is_believed_under(&token))
             && age < self.policy.local_max_age
             && self.floors().admits(key, &seen, state.confirmed_at);
@@ -99,6 +100,12 @@ impl Cache {
         floors.raise(key, seen, state.confirmed_at);
         self.memory.hold(key, Arc::clone(&held));
         Some((held, tier))
+    }
+
+    /// How old `state` is, also by this instance's monotonic clock where it held the same or a later confirmation in memory.
+    pub(super) fn age_of_state(&self, key: &Key, state: &State, now: Moment) -> Duration {
+        let held = self.memory.held(key).filter(|held| held.entry.is_some() && held.confirmed_at >= state.confirmed_at);
+        self.age(state.confirmed_at, now).max(held.map_or(Duration::ZERO, |held| held.age(now)))
     }
 
     /// The body that `state` names: memory's, if it is that version, else the shared tier's.

@@ -257,3 +257,6 @@ fn weight_bytes(name: &Name, value: &Value) -> u64 {
     };
     BOOKKEEPING_BYTES + name_bytes as u64 + value_bytes
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,9 @@ use cache_api::error::Error;
 use cache_api::freshness::{Stopwatch, Timestamp};
 use cache_api::key::RecordId;
 use cache_api::key::{Key, Prefix};
-use cache_api::tier::{DirectoryTier, Doubted, Kept, Looked, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage};
+use cache_api::tier::{
+    DirectoryTier, Doubted, Kept, Looked, MemoryTier, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage,
+};
 
 const ASKED: Timestamp = Timestamp::from_millis(1_700_000_100_000);
 const LATER: Timestamp = Timestamp::from_millis(1_700_000_160_000);
@@ -23,6 +25,11 @@ const LATER: Timestamp = Timestamp::from_millis(1_700_000_160_000);
 async fn the_directory_tier_is_a_tier() {
     let dir = tempfile::tempdir().unwrap();
     conforms(&tier(dir.path()).await).await;
+}
+
+#[tokio::test]
+async fn the_memory_tier_is_a_tier() {
+    conforms(&MemoryTier::new(64 << 20)).await;
 }
 
 /// What every tier must do. To be called with an empty one that has room for some megabytes.

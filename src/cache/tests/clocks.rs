@@ -1,0 +1,93 @@
+//! "Elapsed time is the larger of the monotonic and the wall clock's: the first may stop in a freeze", the second be set back.
+
+use super::fake_record::Mood;
+use super::world::assert_unreachable;
+use super::world::{World, body};
+
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// Reads at 0 s, changes the object, reads by the given clocks.
+async fn body_after_a_change(world: &World, one: &super::world::Instance, wall_millis: i64, monotonic_millis: u64) -> String {
+    world.record.set("a", "1");
+    one.read("a", 0).await.unwrap();
+    world.record.set("a", "2");
+    let read = one.reading("a", one.by_clocks(wall_millis, monotonic_millis)).await.unwrap().unwrap();
+    body(&read)
+}
+
+/// "Without doubts never longer than LOCAL_MAX_AGE + MEMORY_MAX_AGE".
+#[tokio::test]
+async fn a_clock_set_back_by_an_hour_makes_nothing_young() {
+    let world = World::new();
+    assert_eq!(body_after_a_change(&world, &world.instance().await, 61_000 - HOUR, 61_000).await, "2");
+}
+
+#[tokio::test]
+async fn a_clock_set_back_by_an_hour_makes_nothing_young_in_memory_alone() {
+    let world = World::new();
+    assert_eq!(body_after_a_change(&world, &world.alone(), 1_000 - HOUR, 1_000).await, "2");
+}
+
+#[tokio::test]
+async fn a_monotonic_clock_that_stood_still_makes_nothing_young() {
+    let world = World::new();
+    assert_eq!(body_after_a_change(&world, &world.instance().await, 61_000, 0).await, "2");
+    let world = World::new();
+    assert_eq!(body_after_a_change(&world, &world.alone(), 1_000, 0).await, "2");
+}
+
+/// "After a doubt has returned, no instance serves the old version [...] for longer than MEMORY_MAX_AGE, whatever the clocks say."
+#[tokio::test]
+async fn a_doubt_is_seen_after_memory_max_age_whatever_the_clocks_say() {
+    for (wall_millis, monotonic_millis) in [(1_000 - HOUR, 1_000), (1_000, 0), (1_000 + HOUR, 1_000)] {
+        let world = World::new();
+        world.record.set("a", "1");
+        let (one, two) = (world.instance().await, world.instance().await);
+        one.read("a", 0).await.unwrap();
+        two.read("a", 0).await.unwrap();
+        world.record.set("a", "2");
+        one.doubt("a").await;
+        let read = two.reading("a", two.by_clocks(wall_millis, monotonic_millis)).await.unwrap().unwrap();
+        assert_eq!(body(&read), "2", "wall {wall_millis} ms, monotonic {monotonic_millis} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_set_back_by_an_hour_gives_a_stale_entry_no_more_time() {
+    let world = World::new();
+    let past = 60_001 + 24 * HOUR;
+    for one in [world.instance().await, world.alone()] {
+        world.record.be(Mood::Well);
+        world.record.set("a", "1");
+        one.read("a", 0).await.unwrap();
+        world.record.be(Mood::Down);
+        let read = one.reading("a", one.by_clocks(past - HOUR, past.unsigned_abs())).await.unwrap();
+        assert_unreachable(&read);
+        one.evict("a").await;
+    }
+}
+
+/// "Times are [...] kept in the record's time (our clock corrected by the record's `Date`)", from the first answer on.
+#[tokio::test]
+async fn an_instance_whose_clock_is_an_hour_fast_lets_nobody_believe_longer() {
+    let world = World::new();
+    world.record.set("a", "1");
+    let (fast, right) = (world.instance().await, world.instance().await);
+    world.record.show_clock(Some(-HOUR));
+    fast.reading("a", fast.by_clocks(HOUR, 0)).await.unwrap().unwrap();
+    world.record.show_clock(Some(0));
+    world.record.set("a", "2");
+    assert_eq!(body(&right.read("a", 61_000).await.unwrap()), "2");
+    assert_eq!(body(&fast.reading("a", fast.by_clocks(HOUR + 62_000, 62_000)).await.unwrap().unwrap()), "2");
+}
+
+#[tokio::test]
+async fn an_instance_whose_clock_is_an_hour_slow_keeps_what_it_fills() {
+    let world = World::new();
+    world.record.set("a", "1");
+    let slow = world.instance().await;
+    world.record.show_clock(Some(HOUR));
+    slow.reading("a", slow.by_clocks(-HOUR, 0)).await.unwrap().unwrap();
+    let hit = slow.reading("a", slow.by_clocks(10 - HOUR, 10)).await.unwrap().unwrap();
+    assert_eq!((body(&hit).as_str(), hit.served), ("1", super::world::MEMORY_HIT));
+}

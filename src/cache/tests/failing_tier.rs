@@ -1,0 +1,123 @@
+//! A shared tier that fails when it is told to, and notes what it is asked.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::freshness::Timestamp;
+use crate::key::{Key, Shard};
+use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
+use crate::tier::{Token, Usage};
+
+pub struct FailingTier {
+    works: DirectoryTier,
+    fails: AtomicBool,
+    calls: Mutex<Vec<&'static str>>,
+}
+
+impl FailingTier {
+    /// Works as `works` does, until it is told to fail.
+    pub fn new(works: DirectoryTier) -> Self {
+        Self { works, fails: AtomicBool::new(false), calls: Mutex::default() }
+    }
+
+    pub fn fail(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// What was called since this was called last.
+    pub fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    fn call(&self, action: &'static str) -> Result<&DirectoryTier> {
+        self.calls.lock().unwrap().push(action);
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Error::Tier { action, cause: "told to fail".into() });
+        }
+        Ok(&self.works)
+    }
+
+    fn must_write(&self, key: &Key, verb: &'static str) -> Result<&DirectoryTier> {
+        self.call(verb).map_err(|_| Error::NotWritten { key: key.clone(), verb, cause: "told to fail".into() })
+    }
+}
+
+#[async_trait]
+impl Tier for FailingTier {
+    fn name(&self) -> TierName {
+        TierName::Directory
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Kept>> {
+        self.call("get")?.get(key).await
+    }
+
+    async fn put(&self, key: &Key, kept: Kept) -> Result<()> {
+        self.call("put")?.put(key, kept).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<Removed> {
+        self.evict(key).await
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        self.call("list")?.list().await
+    }
+}
+
+#[async_trait]
+impl SharedTier for FailingTier {
+    async fn root_epoch(&self) -> Result<Option<Epoch>> {
+        self.call("root_epoch")?.root_epoch().await
+    }
+
+    async fn shard_epoch(&self, shard: Shard) -> Result<Option<Epoch>> {
+        self.call("shard_epoch")?.shard_epoch(shard).await
+    }
+
+    async fn look(&self, key: &Key, held: Option<&Token>) -> Result<Looked> {
+        self.call("look")?.look(key, held).await
+    }
+
+    async fn lift(&self, key: &Key, state: &State) -> Result<Option<Entry>> {
+        self.call("lift")?.lift(key, state).await
+    }
+
+    async fn announce(&self, key: &Key) -> Result<Token> {
+        self.call("announce")?.announce(key).await
+    }
+
+    async fn store(&self, key: &Key, token: &Token, entry: &Entry, confirmed_at: Timestamp) -> Result<Stored> {
+        self.call("store")?.store(key, token, entry, confirmed_at).await
+    }
+
+    async fn confirm(&self, key: &Key, token: &Token, state: &State, confirmed_at: Timestamp) -> Result<Stored> {
+        self.call("confirm")?.confirm(key, token, state, confirmed_at).await
+    }
+
+    async fn forget(&self, key: &Key, token: &Token) -> Result<()> {
+        self.call("forget")?.forget(key, token).await
+    }
+
+    async fn doubt(&self, key: &Key) -> Result<Doubted> {
+        self.must_write(key, "doubted")?.doubt(key).await
+    }
+
+    async fn evict(&self, key: &Key) -> Result<Removed> {
+        self.must_write(key, "evicted")?.evict(key).await
+    }
+
+    async fn touch(&self, key: &Key) {
+        if let Ok(works) = self.call("touch") {
+            works.touch(key).await;
+        }
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        self.call("usage")?.usage().await
+    }
+}

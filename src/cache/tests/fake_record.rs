@@ -1,0 +1,153 @@
+//! A record that does as it is told.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
+
+use crate::entry::{Entry, Media, Version};
+use crate::error::{Error, Result};
+use crate::freshness::{ClockBounds, Timestamp};
+use crate::key::{Key, Prefix, RecordId};
+use crate::record::{Answer, Fetched, Record};
+
+/// Holds what it is given, is in the mood it is put in, and counts what it is asked.
+pub struct FakeRecord {
+    id: RecordId,
+    prefix: Prefix,
+    told: Mutex<Told>,
+}
+
+/// How the record answers.
+#[derive(Clone, Copy, Default)]
+pub enum Mood {
+    #[default]
+    Well,
+    Down,
+    Forbidding,
+    Throttling,
+}
+
+/// What the record was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub requests: u32,
+    /// Of these, those that named a version.
+    pub conditional: u32,
+    /// Of these, those answered with a body.
+    pub bodies: u32,
+}
+
+/// Holds one answer back: the record has made up its mind and says so later.
+#[derive(Default)]
+pub struct Gate {
+    asked: Notify,
+    released: Notify,
+}
+
+#[derive(Default)]
+struct Told {
+    objects: HashMap<String, Entry>,
+    mood: Mood,
+    asked: Asked,
+    gate: Option<Arc<Gate>>,
+    ahead_millis: Option<i64>,
+}
+
+impl FakeRecord {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { id: RecordId::of(&["fake"]), prefix: Prefix::default(), told: Mutex::default() })
+    }
+
+    /// Puts an object there; the body is its version too.
+    pub fn set(&self, key: &str, body: &str) {
+        let version = Version { etag: format!("\"{body}\"").into(), last_modified: Timestamp::from_millis(1_000) };
+        let entry = Entry::new(version, Media::default(), body.to_owned().into());
+        self.told().objects.insert(key.to_owned(), entry);
+    }
+
+    pub fn remove(&self, key: &str) {
+        self.told().objects.remove(key);
+    }
+
+    pub fn be(&self, mood: Mood) {
+        self.told().mood = mood;
+    }
+
+    /// Has the next answer made at once and given when the gate is released.
+    pub fn hold_back(&self) -> Arc<Gate> {
+        let gate = Arc::<Gate>::default();
+        self.told().gate = Some(Arc::clone(&gate));
+        gate
+    }
+
+    /// From now on answers show that this clock is so much ahead of the asker's.
+    pub fn show_clock(&self, ahead_millis: Option<i64>) {
+        self.told().ahead_millis = ahead_millis;
+    }
+
+    /// What was asked since this was called last.
+    pub fn asked(&self) -> Asked {
+        std::mem::take(&mut self.told().asked)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap()
+    }
+}
+
+impl Gate {
+    /// Waits until the record has been asked.
+    pub async fn asked(&self) {
+        self.asked.notified().await;
+    }
+
+    pub fn release(&self) {
+        self.released.notify_one();
+    }
+}
+
+#[async_trait]
+impl Record for FakeRecord {
+    fn id(&self) -> &RecordId {
+        &self.id
+    }
+
+    fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
+    async fn fetch(&self, key: &Key, known: Option<&Version>, deadline: Instant) -> Result<Answer> {
+        let (answer, gate) = self.told().answer(key, known);
+        if let Some(gate) = gate {
+            gate.asked.notify_one();
+            let released = timeout_at(deadline.into(), gate.released.notified()).await;
+            released.map_err(|_| Error::Deadline { key: key.clone() })?;
+        }
+        answer
+    }
+}
+
+impl Told {
+    fn answer(&mut self, key: &Key, known: Option<&Version>) -> (Result<Answer>, Option<Arc<Gate>>) {
+        self.asked.requests += 1;
+        self.asked.conditional += u32::from(known.is_some());
+        let fetched = match self.mood {
+            Mood::Well => Ok(match self.objects.get(key.as_str()) {
+                Some(entry) if known == Some(&entry.version) => Fetched::Unchanged,
+                Some(entry) => Fetched::Changed(entry.clone()),
+                None => Fetched::Missing,
+            }),
+            Mood::Down => Err(Error::Unreachable { key: key.clone(), cause: "told to be down".into() }),
+            Mood::Forbidding => Err(Error::Forbidden { key: key.clone(), cause: "told to forbid".into() }),
+            Mood::Throttling => Err(Error::Throttled { key: key.clone(), cause: "told to throttle".into() }),
+        };
+        self.asked.bodies += u32::from(matches!(fetched, Ok(Fetched::Changed(_))));
+        let ahead = self.ahead_millis;
+        let clock = ahead.map(|ahead| ClockBounds { ahead_millis_min: ahead - 500, ahead_millis_max: ahead + 500 });
+        (fetched.map(|fetched| Answer { fetched, clock }), self.gate.take())
+    }
+}

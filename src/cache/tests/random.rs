@@ -1,0 +1,132 @@
+//! Random operations on two instances over one directory, beside a model that knows which versions each may answer.
+
+use proptest::prelude::*;
+
+use super::world::{Instance, World, body};
+use crate::error::Error;
+
+/// LOCAL_MAX_AGE + MEMORY_MAX_AGE.
+const STALE_MILLIS_MAX: u64 = 61_000;
+const MEMORY_MILLIS_MAX: u64 = 1_000;
+const NEGATIVE_MILLIS_MAX: u64 = 5_000;
+const KEYS: [&str; 2] = ["a", "b"];
+
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Read { one: usize, key: usize },
+    Update { one: usize, key: usize },
+    Doubt { one: usize, key: usize },
+    Evict { one: usize, key: usize },
+    Change { key: usize },
+    Delete { key: usize },
+    Pass { millis: u64 },
+}
+
+/// What the record held of a key, one after the other, and what is owed to whom.
+#[derive(Default)]
+struct History {
+    /// Each content, `None` for absent, and since when.
+    contents: Vec<(Option<String>, u64)>,
+    /// Doubts and evictions: by which instance, when, and which content was current.
+    doubts: Vec<(usize, u64, usize)>,
+    /// The content each instance answered last.
+    floors: [usize; 2],
+}
+
+impl History {
+    fn check(&mut self, one: usize, now: u64, asks: bool, answer: Option<String>) {
+        let latest = self.contents.len() - 1;
+        let served = self.contents.iter().rposition(|(content, _)| *content == answer).expect("the record has held it");
+        let doubted_by = |delay: u64| {
+            let seen = move |(by, at, _): &&(usize, u64, usize)| *by == one || now >= at + delay;
+            self.doubts.iter().filter(seen).map(|(_, _, current)| *current).max().unwrap_or(0)
+        };
+        let delay = if answer.is_some() { MEMORY_MILLIS_MAX } else { NEGATIVE_MILLIS_MAX };
+        let aged = self.contents.iter().rposition(|(_, since)| since + STALE_MILLIS_MAX <= now).unwrap_or(0);
+        let least = if asks { latest } else { doubted_by(delay).max(aged).max(self.floors[one]) };
+        assert!(served >= least, "answered content {served} ({answer:?}) where {least} is the oldest allowed");
+        self.floors[one] = served;
+    }
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let (one, key) = (0..2_usize, 0..KEYS.len());
+    let place = (one, key.clone());
+    let pass = prop_oneof![1..50_u64, 900..1_100_u64, 4_900..5_100_u64, 59_000..62_000_u64];
+    let operation = prop_oneof![
+        8 => place.clone().prop_map(|(one, key)| Operation::Read { one, key }),
+        2 => place.clone().prop_map(|(one, key)| Operation::Update { one, key }),
+        2 => place.clone().prop_map(|(one, key)| Operation::Doubt { one, key }),
+        1 => place.prop_map(|(one, key)| Operation::Evict { one, key }),
+        3 => key.clone().prop_map(|key| Operation::Change { key }),
+        1 => key.prop_map(|key| Operation::Delete { key }),
+        4 => pass.prop_map(|millis| Operation::Pass { millis }),
+    ];
+    proptest::collection::vec(operation, 1..40)
+}
+
+async fn run(operations: Vec<Operation>) {
+    let world = World::new();
+    let instances = [world.instance().await, world.instance().await];
+    let mut histories = [History::default(), History::default()];
+    for history in &mut histories {
+        history.contents.push((None, 0));
+    }
+    let (mut now, mut changes) = (0, 0);
+    for operation in operations {
+        match operation {
+            Operation::Read { one, key } => {
+                let answer = answered(&instances[one], KEYS[key], now, false).await;
+                histories[key].check(one, now, false, answer);
+            }
+            Operation::Update { one, key } => {
+                let answer = answered(&instances[one], KEYS[key], now, true).await;
+                histories[key].check(one, now, true, answer);
+                let current = histories[key].contents.len() - 1;
+                histories[key].doubts.push((one, now, current));
+            }
+            Operation::Doubt { one, key } => {
+                instances[one].doubt(KEYS[key]).await;
+                let current = histories[key].contents.len() - 1;
+                histories[key].doubts.push((one, now, current));
+            }
+            Operation::Evict { one, key } => {
+                instances[one].evict(KEYS[key]).await;
+                let current = histories[key].contents.len() - 1;
+                histories[key].doubts.push((one, now, current));
+            }
+            Operation::Change { key } => {
+                changes += 1;
+                let content = changes.to_string();
+                world.record.set(KEYS[key], &content);
+                histories[key].contents.push((Some(content), now));
+            }
+            Operation::Delete { key } => {
+                world.record.remove(KEYS[key]);
+                histories[key].contents.push((None, now));
+            }
+            Operation::Pass { millis } => now += millis,
+        }
+    }
+}
+
+/// The body that was answered; `None` for absent.
+async fn answered(one: &Instance, key: &str, now: u64, asks: bool) -> Option<String> {
+    let read = if asks { one.update(key, now).await } else { one.read(key, now).await };
+    match read {
+        Ok(read) => Some(body(&read)),
+        Err(Error::NotFound { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Invariants 2, 3 and 4, whatever happens in whatever order.
+    #[test]
+    fn no_instance_answers_what_it_may_not(operations in operations()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(operations));
+    }
+}

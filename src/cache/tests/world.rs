@@ -1,0 +1,139 @@
+//! A record, a directory, instances on them, and a time that passes when it is told to.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::failing_tier::FailingTier;
+use super::fake_record::FakeRecord;
+use crate::cache::{Ask, Cache, Read, Served};
+use crate::error::{Error, Result};
+use crate::freshness::{Moment, Policy, Timestamp};
+use crate::key::{Key, Prefix, RecordId};
+use crate::tier::{DirectoryTier, MemoryTier, Removed, SharedTier, TierName};
+
+/// The wall clock when a world begins: some time in 2023.
+const WALL_MILLIS: u64 = 1_700_000_000_000;
+
+pub const MEMORY_HIT: Served = Served::Hit(TierName::Memory);
+pub const DIRECTORY_HIT: Served = Served::Hit(TierName::Directory);
+
+pub struct World {
+    pub record: Arc<FakeRecord>,
+    directory: TempDir,
+    started: Instant,
+}
+
+/// One instance of the service.
+pub struct Instance {
+    pub cache: Arc<Cache>,
+    pub tier: Option<Arc<FailingTier>>,
+    started: Instant,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self { record: FakeRecord::new(), directory: tempfile::tempdir().unwrap(), started: now() }
+    }
+
+    /// An instance on the shared directory.
+    pub async fn instance(&self) -> Instance {
+        let directory = DirectoryTier::open(self.directory.path(), &RecordId::of(&["fake"])).await.unwrap();
+        self.with(Some(Arc::new(FailingTier::new(directory))))
+    }
+
+    /// An instance without a shared tier.
+    pub fn alone(&self) -> Instance {
+        self.with(None)
+    }
+
+    fn with(&self, tier: Option<Arc<FailingTier>>) -> Instance {
+        let shared = tier.clone().map(|tier| tier as Arc<dyn SharedTier>);
+        let cache = Cache::new(MemoryTier::new(64 << 20), shared, Arc::clone(&self.record) as _, policy());
+        Instance { cache, tier, started: self.started }
+    }
+}
+
+impl Instance {
+    pub async fn read(&self, key: &str, millis: u64) -> Result<Read> {
+        self.cache.read(&parsed(key), self.at(millis)).await
+    }
+
+    pub async fn update(&self, key: &str, millis: u64) -> Result<Read> {
+        self.cache.update(&parsed(key), self.at(millis)).await
+    }
+
+    pub async fn doubt(&self, key: &str) {
+        self.cache.doubt(&parsed(key)).await.unwrap();
+    }
+
+    pub async fn evict(&self, key: &str) -> Removed {
+        self.cache.evict(&parsed(key)).await.unwrap()
+    }
+
+    /// Asks on a task of its own.
+    pub fn reading(&self, key: &str, ask: Ask) -> tokio::task::JoinHandle<Result<Read>> {
+        let (cache, key) = (Arc::clone(&self.cache), parsed(key));
+        tokio::spawn(async move { cache.read(&key, ask).await })
+    }
+
+    /// So long after the world began, with all the time there is.
+    pub fn at(&self, millis: u64) -> Ask {
+        self.by_clocks(millis as i64, millis)
+    }
+
+    /// When the two clocks have gone so far since the world began.
+    pub fn by_clocks(&self, wall_millis: i64, monotonic_millis: u64) -> Ask {
+        let wall = Timestamp::from_millis(WALL_MILLIS.checked_add_signed(wall_millis).unwrap());
+        let now = Moment { wall, monotonic: self.started + Duration::from_millis(monotonic_millis) };
+        Ask { now, deadline: self.started + Duration::from_secs(10_000_000) }
+    }
+
+    /// What the shared tier was called for since this was called last; that a use was noted is not counted.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.tier.as_ref().unwrap().calls().into_iter().filter(|call| *call != "touch").collect()
+    }
+}
+
+/// The defaults, in words: memory 1 s, local 60 s, stale-if-error 1 day, negative 5 s.
+pub fn policy() -> Policy {
+    Policy::default()
+}
+
+pub fn parsed(key: &str) -> Key {
+    Key::parse(key, &Prefix::default()).unwrap()
+}
+
+/// Where an answer came from, and its body.
+#[track_caller]
+pub fn told(read: Result<Read>) -> (Served, String) {
+    let read = read.unwrap();
+    assert_eq!(read.entry.version.etag.as_ref(), format!("\"{}\"", body(&read)), "one version at a time");
+    (read.served, body(&read))
+}
+
+/// That an answer came from there, with this body.
+#[track_caller]
+pub fn assert_told(read: Result<Read>, served: Served, body: &str) {
+    assert_eq!(told(read), (served, body.to_owned()));
+}
+
+#[track_caller]
+pub fn assert_absent(read: &Result<Read>) {
+    assert!(matches!(read, Err(Error::NotFound { .. })), "{read:?}");
+}
+
+#[track_caller]
+pub fn assert_unreachable(read: &Result<Read>) {
+    assert!(matches!(read, Err(Error::Unreachable { .. })), "{read:?}");
+}
+
+pub fn body(read: &Read) -> String {
+    String::from_utf8(read.entry.body.to_vec()).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a monotonic clock has no other beginning; from here on time is told")]
+fn now() -> Instant {
+    Instant::now()
+}

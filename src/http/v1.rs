@@ -19,7 +19,14 @@ use crate::tier::Removed;
 const FORM_BYTES_MAX: usize = 1 << 20;
 
 const URI: &str = "/cache/api/v1.0/";
-const COMMANDS: &str = "create, read, update, delete, head";
+/// What a command is called; without one, `read` is meant.
+const COMMANDS: [(&str, Command); 5] = [
+    ("create", Command::OnKey(OnKey::Read)),
+    ("read", Command::OnKey(OnKey::Read)),
+    ("update", Command::OnKey(OnKey::Update)),
+    ("delete", Command::OnKey(OnKey::Delete)),
+    ("head", Command::Head),
+];
 const RIGHT_FORM: &str =
     r#"write {"data": {"command": "read", "path": "file1.json"}} or {"data": {"function": "NAME", "PARAMETER": "VALUE"}}"#;
 
@@ -37,52 +44,63 @@ pub(super) async fn run_form(State(api): State<Api>, request: Request) -> Result
 }
 
 async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<Response, Problem> {
-    let Call { command, path } = Call::parse(parameters)?;
-    if command == "head" {
+    let Call { name, command, path } = Call::parse(parameters)?;
+    let Command::OnKey(command) = command else {
         let head = serde_json::to_string(&api.cache.head().await).expect("numbers under names");
         return Ok(answer(StatusCode::OK, path.as_deref(), &head));
-    }
-    let path = path.ok_or_else(|| Problem::missing_parameter("path", &format!("?command={command}&path=file1.json")))?;
+    };
+    let path = path.ok_or_else(|| Problem::missing_parameter("path", &format!("?command={name}&path=file1.json")))?;
     let key = api.cache.key(&path)?;
-    let value = match command.as_str() {
-        "create" | "read" => {
+    let value = match command {
+        OnKey::Read => {
             api.cache.read(&key, ask).await?;
             "{'result': 'success'}".to_owned()
         }
-        "update" => {
+        OnKey::Update => {
             api.cache.update(&key, ask).await?;
             "{'result': 'success'}".to_owned()
         }
-        "delete" => match api.cache.evict(&key).await? {
+        OnKey::Delete => match api.cache.evict(&key).await? {
             Removed::Removed => format!("{{'cache_item deleted': {}}}", str_repr(&path)),
             Removed::NothingHeld => {
                 return Ok(answer(StatusCode::NOT_FOUND, Some(&path), "{'error': 'cache_item not found'}"));
             }
         },
-        unknown => {
-            let reason = format!("`{unknown}` is not a command; these are: {COMMANDS}");
-            return Err(Problem::bad_parameter("command", reason));
-        }
     };
     Ok(answer(StatusCode::OK, Some(&path), &value))
 }
 
+#[derive(Clone, Copy)]
+enum Command {
+    OnKey(OnKey),
+    /// On the whole cache.
+    Head,
+}
+
+#[derive(Clone, Copy)]
+enum OnKey {
+    Read,
+    Update,
+    Delete,
+}
+
 /// What a caller asks for.
 struct Call {
-    command: String,
+    name: &'static str,
+    command: Command,
     path: Option<String>,
 }
 
 impl Call {
     fn parse(parameters: Vec<(String, String)>) -> Result<Self, Problem> {
-        let mut call = Self { command: "read".to_owned(), path: None };
+        let mut call = Self { name: "read", command: Command::OnKey(OnKey::Read), path: None };
         let mut named = Vec::new();
         for (name, value) in parameters {
             if named.contains(&name) {
                 return Err(Problem::bad_parameter(&name, "is given more than once"));
             }
             match name.as_str() {
-                "command" => call.command = value,
+                "command" => (call.name, call.command) = command(&value)?,
                 "path" => call.path = Some(value),
                 _ => {
                     let reason = "is not a parameter of a command; these are: command, path";
@@ -93,6 +111,13 @@ impl Call {
         }
         Ok(call)
     }
+}
+
+fn command(name: &str) -> Result<(&'static str, Command), Problem> {
+    COMMANDS.into_iter().find(|(known, _)| *known == name).ok_or_else(|| {
+        let names = COMMANDS.map(|(known, _)| known).join(", ");
+        Problem::bad_parameter("command", format_args!("names none: `{name}`; these are: {names}"))
+    })
 }
 
 async fn parse_form(body: Body) -> Result<Vec<(String, String)>, Problem> {

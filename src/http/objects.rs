@@ -1,9 +1,13 @@
 //! Plain URLs: `/cache/{key}` and, the same for every verb, `/cache?path=KEY`.
 
+use std::convert::Infallible;
+
 use axum::Json;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -41,7 +45,7 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
         for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
             headers.remove(name);
         }
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, headers, bodiless()).into_response());
     }
     Ok((headers, Body::from(read.entry.body.clone())).into_response())
 }
@@ -66,11 +70,11 @@ pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<R
 }
 
 /// `DELETE`: drops what is cached. Never the record's object.
-pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<StatusCode, Problem> {
+pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     refuse_body(&request)?;
     let key = target::key(&api.cache, request.uri())?;
     api.cache.evict(&key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
 }
 
 /// Nobody who sends data along may think that it was written.
@@ -79,6 +83,12 @@ fn refuse_body(request: &Request) -> Result<(), Problem> {
         Some(0) => Ok(()),
         _ => Err(Problem::body_not_taken(request.method())),
     }
+}
+
+/// For answers that must not give a length: axum would write `Content-Length: 0` for a body that it knows to be empty.
+/// Source: RFC 9110, section 8.6.
+fn bodiless() -> Body {
+    Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
 }
 
 fn headers(read: &Read) -> HeaderMap {

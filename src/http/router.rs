@@ -16,6 +16,8 @@ pub fn router(api: Api) -> Router {
     let original = Router::new()
         .route("/cache/api/v1.0", get(v1::run_query).post(v1::run_form))
         .route("/cache/api/v1.0/", get(v1::run_query).post(v1::run_form))
+        // Here too, so that the layer reaches it.
+        .method_not_allowed_fallback(refuse_method)
         .layer(map_response(forbid_storing));
     Router::new()
         .route("/cache", get(objects::get_or_list).post(objects::create).put(objects::update).delete(objects::evict))

@@ -1,1 +1,485 @@
-//! Not there yet.
+//! Plain URLs from outside, over a real socket: what is answered, in which headers, and how everything else is refused.
+
+use std::fs;
+use std::path::Path;
+
+use http::{HeaderMap, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::support::client::{Answer, get, send};
+use super::support::fault_server::{self, Fault, FaultServer};
+use super::support::seaweed::{KEYS, KeyPair, POWERLESS_KEYS, seaweed};
+use super::support::serve::{Serve, Vars, vars};
+
+/// What a client leaves as it is when it encodes a key for a path. Source: RFC 3986 §2.3.
+const KEY_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A server over a directory, and where it keeps what it has read.
+struct Door {
+    server: Serve,
+    source: tempfile::TempDir,
+    held: tempfile::TempDir,
+}
+
+impl Door {
+    /// Opens on a directory with these files; what is in them is their name.
+    async fn open(names: &[&str]) -> Self {
+        let (source, held) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for name in names {
+            let path = source.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        let variables = vars([("LOCAL_DATA_DIR", held.path())]);
+        let server = Serve::start(&["--source", source.path().to_str().unwrap()], variables).await;
+        Self { server, source, held }
+    }
+
+    async fn get(&self, target: &str) -> Answer {
+        get(self.server.address(), target).await
+    }
+
+    async fn send(&self, method: Method, target: &str, headers: &[(&str, &str)], body: &'static str) -> Answer {
+        send(self.server.address(), method, target, headers, body).await
+    }
+
+    async fn ask(&self, method: Method, target: &str) -> Answer {
+        self.send(method, target, &[], "").await
+    }
+
+    /// Asserts that it is a problem of this kind, and names neither directory; gives the document.
+    #[track_caller]
+    fn assert_problem(&self, answer: &Answer, status: u16, slug: &str) -> Value {
+        assert_hides(answer, &[&text(self.source.path()), &text(self.held.path())]);
+        assert_problem(answer, status, slug)
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16, slug: &str) -> Value {
+    assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let problem = answer.json();
+    assert_eq!(problem["type"], format!("/problems/{slug}"), "{problem}");
+    assert_eq!(problem["status"], status);
+    for member in ["title", "detail"] {
+        assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "no {member} in {problem}");
+    }
+    problem
+}
+
+#[track_caller]
+fn assert_hides(answer: &Answer, secrets: &[&str]) {
+    let all = format!("{:?} {}", answer.headers, String::from_utf8_lossy(&answer.body));
+    for secret in secrets {
+        assert!(!all.contains(secret), "{secret} is in {all}");
+    }
+}
+
+/// Both forms of a key's URL.
+fn targets(key: &str) -> [String; 2] {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("path", key).finish();
+    [format!("/cache/{}", utf8_percent_encode(key, KEY_IN_PATH)), format!("/cache?{query}")]
+}
+
+/// The headers that do not tell the time.
+fn timeless(answer: &Answer) -> HeaderMap {
+    let mut headers = answer.headers.clone();
+    for name in ["date", "age", "cache-status", "server-timing"] {
+        headers.remove(name);
+    }
+    headers
+}
+
+#[tokio::test]
+async fn an_object_is_answered_with_its_bytes_and_its_facts() {
+    let door = Door::open(&["prices/eu.csv", "no extension"]).await;
+    let answer = door.get("/cache/prices/eu.csv").await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (200, "prices/eu.csv"));
+    assert_eq!(answer.header("content-type"), "text/csv");
+    assert_eq!(answer.header("content-length"), "13");
+    let etag = answer.header("etag");
+    assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+    let modified = fs::metadata(door.source.path().join("prices/eu.csv")).unwrap().modified().unwrap();
+    assert_eq!(answer.header("last-modified"), httpdate::fmt_http_date(modified));
+    answer.header("age").parse::<u64>().expect("seconds");
+    assert!(answer.header("server-timing").contains("record;dur="), "{answer:?}");
+    assert_eq!(door.get("/cache/no%20extension").await.header("content-type"), "application/octet-stream");
+}
+
+#[tokio::test]
+async fn the_first_answer_is_from_the_record_and_the_next_from_the_cache() {
+    let door = Door::open(&["a.csv"]).await;
+    let [first, second] = [door.get("/cache/a.csv").await, door.get("/cache/a.csv").await];
+    assert_eq!(first.header("cache-status"), "cache-api; fwd=uri-miss; fwd-status=200; stored");
+    let status = second.header("cache-status");
+    assert!(status.starts_with("cache-api; hit; ttl=") && status.ends_with("; detail=memory"), "{status}");
+    assert!(!second.header("server-timing").contains("record"), "{second:?}");
+    assert_eq!(first.text(), second.text());
+    assert_eq!(timeless(&first), timeless(&second));
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let door = Door::open(&["a.csv"]).await;
+    for target in targets("a.csv").iter().chain(&targets("absent")).chain(&targets("..")) {
+        let get = door.get(target).await;
+        let head = door.ask(Method::HEAD, target).await;
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{target}");
+        assert_eq!(timeless(&head), timeless(&get), "{target}");
+        for name in ["cache-status", "server-timing"] {
+            assert_eq!(head.headers.contains_key(name), get.headers.contains_key(name), "{name} of {target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_has_the_version_is_not_sent_it_again() {
+    let door = Door::open(&["a.csv"]).await;
+    let whole = door.get("/cache/a.csv").await;
+    let etag = whole.header("etag");
+    for value in [etag, &format!("W/{etag}"), &format!("\"other\", {etag}"), "*"] {
+        for method in [Method::GET, Method::HEAD] {
+            let answer = door.send(method, "/cache/a.csv", &[("if-none-match", value)], "").await;
+            assert_eq!((answer.status.as_u16(), answer.body.len()), (304, 0), "{value}");
+            for name in ["content-type", "content-length", "content-encoding"] {
+                assert!(!answer.headers.contains_key(name), "{name} in {answer:?}");
+            }
+            for name in ["etag", "last-modified"] {
+                assert_eq!(answer.header(name), whole.header(name));
+            }
+            assert!(answer.header("cache-status").starts_with("cache-api; hit"), "{answer:?}");
+        }
+    }
+    for value in ["\"other\"", "", &etag.replace('"', "")] {
+        let answer = door.send(Method::GET, "/cache/a.csv", &[("if-none-match", value)], "").await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (200, "a.csv"), "{value}");
+    }
+    // A condition does not make an object of what is none.
+    let absent = door.send(Method::GET, "/cache/absent", &[("if-none-match", "*")], "").await;
+    door.assert_problem(&absent, 404, "not-found");
+}
+
+#[tokio::test]
+async fn post_caches_put_refreshes_and_delete_drops() {
+    let door = Door::open(&["a b+é.csv"]).await;
+    let file = door.source.path().join("a b+é.csv");
+    for target in targets("a b+é.csv") {
+        fs::write(&file, "old").unwrap();
+        let created = door.ask(Method::POST, &target).await;
+        assert_eq!(created.status, 201);
+        assert_eq!(created.header("location"), "/cache/a%20b%2B%C3%A9.csv");
+        let described = created.json();
+        assert_eq!((&described["key"], &described["size"]), (&json!("a b+é.csv"), &json!(3)));
+        assert_eq!(described["content_type"], "text/csv");
+        let read = door.get(created.header("location")).await;
+        assert_eq!(read.text(), "old");
+        assert!(read.header("cache-status").starts_with("cache-api; hit"), "what was created is cached: {read:?}");
+        assert_eq!(described["etag"], read.header("etag"));
+        assert_eq!(described["last_modified"], read.header("last-modified"));
+
+        fs::write(&file, "new, and longer").unwrap();
+        assert_eq!(door.get(&target).await.text(), "old");
+        let updated = door.ask(Method::PUT, &target).await;
+        assert_eq!((updated.status.as_u16(), &updated.json()["size"]), (200, &json!(15)));
+        let read = door.get(&target).await;
+        assert_eq!((read.text(), &updated.json()["etag"]), ("new, and longer", &json!(read.header("etag"))));
+
+        for _ in 0..2 {
+            let deleted = door.ask(Method::DELETE, &target).await;
+            assert_eq!((deleted.status.as_u16(), deleted.body.len()), (204, 0));
+            assert!(!deleted.headers.contains_key("content-length"), "{deleted:?}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new, and longer", "the record is not touched");
+        assert_eq!(door.get("/cache").await.json()["keys"], json!([]));
+    }
+    let read = door.get("/cache/a%20b%2B%C3%A9.csv").await;
+    assert_eq!(read.header("cache-status"), "cache-api; fwd=uri-miss; fwd-status=200; stored");
+}
+
+#[tokio::test]
+async fn whoever_sends_data_is_told_that_it_is_not_written() {
+    let door = Door::open(&["a.csv"]).await;
+    for method in [Method::POST, Method::PUT, Method::DELETE] {
+        for target in targets("a.csv") {
+            for headers in [&[][..], &[("transfer-encoding", "chunked")]] {
+                let answer = door.send(method.clone(), &target, headers, "data").await;
+                let problem = door.assert_problem(&answer, 415, "body-not-taken");
+                let expected = format!(
+                    "cache-api never writes data, and {method} takes no body; \
+                     upload the object to the bucket, then PUT its URL without a body to refresh it"
+                );
+                assert_eq!(problem["detail"], expected);
+            }
+        }
+    }
+    assert_eq!(door.get("/cache/a.csv").await.text(), "a.csv");
+    assert_eq!(fs::read_to_string(door.source.path().join("a.csv")).unwrap(), "a.csv");
+}
+
+#[tokio::test]
+async fn the_service_says_what_it_holds() {
+    let door = Door::open(&["b.csv", "a.csv"]).await;
+    assert_eq!(door.get("/cache").await.json(), json!({"keys": []}));
+    let read = door.get("/cache/b.csv").await;
+    door.get("/cache/a.csv").await;
+    door.get("/cache/a.csv").await;
+    let listed = door.get("/cache").await;
+    assert_eq!((listed.status.as_u16(), listed.header("content-type")), (200, "application/json"));
+    let listed = listed.json();
+    let keys: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|line| line["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["a.csv", "b.csv"]);
+    let line = &listed["keys"][1];
+    assert_eq!((&line["size"], &line["etag"]), (&json!(5), &json!(read.header("etag"))));
+    assert_eq!(line["last_modified"], read.header("last-modified"));
+    assert!(line["age"].as_u64().is_some_and(|age| age < 60), "{line}");
+
+    let head = door.ask(Method::HEAD, "/cache").await;
+    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    for (name, figure) in [("keys", "2"), ("directory-bytes", "10"), ("hits", "1"), ("misses", "2")] {
+        assert_eq!(head.header(&format!("cache-api-{name}")), figure, "{name}");
+    }
+    let stats = door.get("/stats").await.json();
+    for (name, figure) in [("keys", 2), ("directory_keys", 2), ("fills", 2), ("memory_hits", 1), ("errors", 0)] {
+        assert_eq!(stats[name], figure, "{name} in {stats}");
+    }
+    let health = door.get("/health").await;
+    assert_eq!((health.status.as_u16(), health.json()), (200, json!({"status": "ok"})));
+}
+
+#[tokio::test]
+async fn what_is_no_url_or_no_method_of_one_is_refused() {
+    let door = Door::open(&["a.csv"]).await;
+    for target in ["/", "/nothing", "/cachea.csv", "/Cache/a.csv", "/cache.csv", "/health/", "/stats/x", "//cache/a.csv"] {
+        let answer = door.get(target).await;
+        let problem = door.assert_problem(&answer, 404, "unknown-url");
+        assert!(problem["detail"].as_str().unwrap().contains("/cache/KEY"), "{problem}");
+    }
+    let [path, query] = targets("a.csv");
+    for (method, target, allow) in [
+        (Method::PATCH, path.as_str(), "GET,HEAD,POST,PUT,DELETE"),
+        (Method::OPTIONS, query.as_str(), "GET,HEAD,POST,PUT,DELETE"),
+        (Method::POST, "/health", "GET,HEAD"),
+        (Method::DELETE, "/stats", "GET,HEAD"),
+    ] {
+        let answer = door.ask(method.clone(), target).await;
+        door.assert_problem(&answer, 405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), allow, "{method} {target}");
+    }
+    for method in [Method::POST, Method::PUT, Method::DELETE] {
+        let answer = door.ask(method, "/cache").await;
+        let problem = door.assert_problem(&answer, 400, "missing-parameter");
+        assert!(problem["detail"].as_str().unwrap().contains("/cache?path=KEY"), "{problem}");
+    }
+}
+
+/// Pitfall 19: path encoding. What a client names is what the record is asked for, byte for byte, in both forms of the URL.
+#[tokio::test]
+async fn every_awkward_key_is_read_over_a_socket_in_both_forms() {
+    let keys = [
+        "a b",
+        "a+b",
+        "100%",
+        "a%20b",
+        "a%2Fb",
+        "a%252Fb",
+        "deep/er/file",
+        "a=b&c",
+        "a@b:c;d,e",
+        "it's \"quoted\"",
+        r"back\slash",
+        "a#b",
+        "a?b",
+        "what?path=other#x",
+        "é",
+        "e\u{301}",
+        "日本語/ファイル.json",
+        "🦀.parquet",
+        "(a)[b]{c}<d>|^`",
+        "~tilde",
+        " spaces ",
+        "path=other",
+        "cache",
+        "api/v1.0x",
+    ];
+    let door = Door::open(&keys).await;
+    for key in keys {
+        for target in targets(key) {
+            let answer = door.get(&target).await;
+            assert_eq!((answer.status.as_u16(), answer.text()), (200, key), "{target}");
+            assert_eq!(door.ask(Method::PUT, &target).await.json()["key"], key, "{target}");
+        }
+    }
+    assert_eq!(door.get("/cache").await.json()["keys"].as_array().unwrap().len(), keys.len());
+    // A path knows no plus for a space; a form does.
+    assert_eq!(door.get("/cache/a+b").await.text(), "a+b");
+    assert_eq!(door.get("/cache?path=a+b").await.text(), "a b");
+}
+
+/// Pitfall 19: traversal is refused, not normalised; and no file of a directory has a name that it has not.
+#[tokio::test]
+async fn what_is_no_key_is_refused_and_the_next_request_is_served() {
+    let door = Door::open(&["d/f", ".hidden", "d/.hidden", ".git/config"]).await;
+    let long = "k".repeat(1025);
+    let invalid = [
+        "/cache/",
+        "/cache?path=",
+        "/cache?path",
+        "/cache/..",
+        "/cache/../f",
+        "/cache/d/../d/f",
+        "/cache/./d/f",
+        "/cache/d/f/..",
+        "/cache/%2e%2e%2ff",
+        "/cache/%2E%2e/f",
+        "/cache/..%2f..%2f..%2fetc%2fpasswd",
+        "/cache?path=../f",
+        "/cache?path=%2e%2e%2ff",
+        "/cache//etc/passwd",
+        "/cache/%2Fetc%2Fpasswd",
+        "/cache?path=/etc/passwd",
+        "/cache/d%00f",
+        "/cache?path=d%00f",
+        "/cache/d%0Af",
+        "/cache/d%7F",
+        "/cache/%ff",
+        "/cache/%C3%28",
+        &format!("/cache/{long}"),
+        &format!("/cache?path={long}"),
+    ];
+    for target in invalid {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+            let answer = door.ask(method.clone(), target).await;
+            door.assert_problem(&answer, 400, "invalid-key");
+        }
+        assert_eq!(door.get("/cache/d/f").await.status, 200, "after {target}");
+    }
+    for target in ["/cache?path=%ff", "/cache?path=d/f&path=d/f", "/cache?%ff=1&path=d/f"] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+            let answer = door.ask(method, target).await;
+            door.assert_problem(&answer, 400, "bad-parameter");
+        }
+        assert_eq!(door.get("/cache/d/f").await.status, 200, "after {target}");
+    }
+    let absent = [
+        "absent",
+        "%2e%2e%2ff",
+        "%2e%2e/f",
+        "d",
+        "d/",
+        "d//f",
+        "d///f",
+        "d/f/",
+        "d/f/g",
+        "D/f",
+        ".hidden",
+        "d/.hidden",
+        ".git/config",
+        r"..\f",
+        "...",
+        &"k".repeat(1024),
+    ];
+    for key in absent {
+        for target in targets(key) {
+            for method in [Method::GET, Method::POST, Method::PUT] {
+                let answer = door.ask(method, &target).await;
+                let problem = door.assert_problem(&answer, 404, "not-found");
+                assert_eq!(problem["key"], key, "{target}");
+                assert!(problem["detail"].as_str().unwrap().contains(key), "{problem}");
+                assert!(answer.headers.contains_key("cache-status"), "{answer:?}");
+            }
+            assert_eq!(door.ask(Method::DELETE, &target).await.status, 204);
+        }
+        assert_eq!(door.get("/cache/d/f").await.text(), "d/f", "after {key}");
+    }
+}
+
+/// Pitfall 23: an error is cached as a result. Absence is remembered for a moment, and a refresh forgets it.
+#[tokio::test]
+async fn an_object_that_has_just_come_is_there_after_a_refresh() {
+    let door = Door::open(&[]).await;
+    let target = "/cache/late.csv";
+    let absent = door.get(target).await;
+    door.assert_problem(&absent, 404, "not-found");
+    assert_eq!(absent.header("cache-status"), "cache-api; fwd=uri-miss; fwd-status=404");
+    fs::write(door.source.path().join("late.csv"), "late").unwrap();
+    assert_eq!(door.ask(Method::PUT, target).await.status, 200);
+    assert_eq!(door.get(target).await.text(), "late");
+}
+
+fn bucket_vars(bucket: &str, endpoint: &str, (access_key, secret): KeyPair) -> Vars {
+    vars([
+        ("AWS_BUCKET_NAME", bucket),
+        ("AWS_DATA_DIR", "/hidden-prefix/"),
+        ("AWS_ENDPOINT_URL_S3", endpoint),
+        ("AWS_ACCESS_KEY_ID", access_key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ])
+}
+
+#[tokio::test]
+async fn a_bucket_is_read_through_and_named_to_nobody() {
+    let seaweed = seaweed().await;
+    let bucket = seaweed.create_bucket().await;
+    bucket.put_as("hidden-prefix/a b+é.csv", "1,2\n", "text/csv; charset=utf-8", None).await;
+    let secrets = [bucket.name.as_str(), "hidden-prefix", seaweed.address(), KEYS.0, POWERLESS_KEYS.0];
+
+    let server = Serve::start(&[], bucket_vars(&bucket.name, &seaweed.endpoint(), KEYS)).await;
+    for target in targets("a b+é.csv") {
+        let answer = get(server.address(), &target).await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (200, "1,2\n"));
+        assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
+        assert_hides(&answer, &secrets);
+    }
+    let absent = get(server.address(), "/cache/absent.csv").await;
+    assert_eq!(assert_problem(&absent, 404, "not-found")["key"], "absent.csv");
+    assert_hides(&absent, &secrets);
+    // A new version is seen by a refresh.
+    bucket.put_object("hidden-prefix/a b+é.csv", "3\n").await;
+    assert_eq!(send(server.address(), Method::PUT, &targets("a b+é.csv")[0], &[], "").await.status, 200);
+    assert_eq!(get(server.address(), &targets("a b+é.csv")[1]).await.text(), "3\n");
+
+    let powerless = Serve::start(&[], bucket_vars(&bucket.name, &seaweed.endpoint(), POWERLESS_KEYS)).await;
+    let forbidden = get(powerless.address(), &targets("a b+é.csv")[0]).await;
+    assert_eq!(assert_problem(&forbidden, 403, "forbidden")["key"], "a b+é.csv");
+    assert_hides(&forbidden, &secrets);
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_answer_is_said_so_and_named_to_nobody() {
+    // Bound and let go: nobody listens there now.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let server = Serve::start(&[], bucket_vars("closed-bucket", &format!("http://{address}"), KEYS)).await;
+    let answer = get(server.address(), "/cache/a.csv").await;
+    assert_eq!(assert_problem(&answer, 502, "unreachable")["key"], "a.csv");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_hides(&answer, &["closed-bucket", "hidden-prefix", &address, KEYS.0]);
+    assert_eq!(get(server.address(), "/health").await.status, 200);
+}
+
+/// Pitfall 23: an error is cached as a result.
+#[tokio::test]
+async fn no_error_of_the_record_is_cached() {
+    let record = FaultServer::start().await;
+    record.put("hidden-prefix/a.csv", "1\n");
+    let server = Serve::start(&[], bucket_vars(fault_server::BUCKET, &record.endpoint(), KEYS)).await;
+    for (fault, status, slug) in
+        [(Fault::AccessDenied, 403, "forbidden"), (Fault::Refusal(400, "InvalidRequest"), 502, "unreachable")]
+    {
+        record.then(fault);
+        let refused = get(server.address(), "/cache/a.csv").await;
+        assert_problem(&refused, status, slug);
+        assert_hides(&refused, &[fault_server::BUCKET, "hidden-prefix", fault_server::SECRET_TOKEN]);
+        assert_eq!(get(server.address(), "/cache").await.json()["keys"], json!([]));
+        let answer = get(server.address(), "/cache/a.csv").await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (200, "1\n"), "after {slug}");
+        assert_eq!(send(server.address(), Method::DELETE, "/cache/a.csv", &[], "").await.status, 204);
+    }
+}

@@ -1,5 +1,6 @@
 //! Every awkward key, through every door, in both forms of its URL: the key a client names is the key that arrives.
 
+use cache_api::http::key_of_path;
 use cache_api::key::{InvalidKey, Key, Prefix};
 use cache_api::lambda::Door;
 use http::Uri;
@@ -114,7 +115,7 @@ fn arrived(way: Option<Door>, target: &str, stage: &str) -> Uri {
 /// The key by the rule of `Key`'s glossary: a path is decoded once, there `+` is a plus; a query once as a form.
 fn key_of(uri: &Uri) -> String {
     match uri.query() {
-        None => percent_decode_str(uri.path().strip_prefix("/cache/").unwrap()).decode_utf8().unwrap().into_owned(),
+        None => key_of_path(uri.path().strip_prefix("/cache/").unwrap()).unwrap(),
         Some(query) => form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "path").unwrap().1.into_owned(),
     }
 }

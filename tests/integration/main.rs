@@ -16,3 +16,4 @@ mod record_s3;
 mod settings;
 mod support;
 mod tier_conformance;
+mod v1;

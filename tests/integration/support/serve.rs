@@ -47,8 +47,15 @@ pub struct End {
 impl Serve {
     /// Starts `serve` on a free port with `arguments` and nothing in its environment but `vars`.
     pub async fn start(arguments: &[&str], vars: Vars) -> Self {
+        Self::start_within(":", arguments, vars).await
+    }
+
+    /// As [`Serve::start`], after a shell's `limits`: `ulimit -f 16`.
+    pub async fn start_within(limits: &str, arguments: &[&str], vars: Vars) -> Self {
         let home = tempfile::tempdir().expect("a directory");
-        let mut command = binary(&["serve", "--listen", "127.0.0.1:0"], vars, &home);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!(r#"{limits}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_cache-api")]);
+        let mut command = alone(command, &["serve", "--listen", "127.0.0.1:0"], vars, &home);
         let mut child = command.args(arguments).spawn().expect("the binary");
         let watchdog = watch(&child);
         let stderr = tokio::spawn(read_whole(child.stderr.take().expect("a pipe")));
@@ -110,7 +117,10 @@ pub async fn run_to_end(arguments: &[&str], vars: Vars) -> End {
 }
 
 fn binary(arguments: &[&str], vars: Vars, home: &tempfile::TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cache-api"));
+    alone(Command::new(env!("CARGO_BIN_EXE_cache-api")), arguments, vars, home)
+}
+
+fn alone(mut command: Command, arguments: &[&str], vars: Vars, home: &tempfile::TempDir) -> Command {
     command.args(arguments).env_clear().env("XDG_CACHE_HOME", home.path()).envs(vars);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command

@@ -7,7 +7,6 @@ mod house;
 mod http_door;
 mod keys_at_doors;
 mod lambda_door;
-mod pitfalls;
 mod readme;
 mod record_conformance;
 mod record_directory;

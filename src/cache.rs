@@ -14,7 +14,7 @@ use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::Record;
 use crate::tier::memory::{DerivedName, Held};
-use crate::tier::{Doubted, Listed, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
+use crate::tier::{Doubted, Health, Listed, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
 
 mod answer;
 mod counters;
@@ -164,6 +164,7 @@ impl Cache {
             memory_budget_bytes: self.memory.budget_bytes(),
             directory_keys: directory.keys,
             directory_bytes: directory.bytes,
+            directory_health: self.shared.as_ref().map(|shared| shared.health()),
             counts: self.counters.counts(),
         }
     }
@@ -285,6 +286,8 @@ pub struct Head {
     pub directory_keys: u64,
     /// Bytes of the bodies in the shared directory, superseded ones too.
     pub directory_bytes: u64,
+    /// How the shared directory does; `None` without one.
+    pub directory_health: Option<Health>,
     /// What has been answered.
     #[serde(flatten)]
     pub counts: Counts,

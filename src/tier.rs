@@ -118,6 +118,9 @@ pub trait SharedTier: Tier {
     /// Notes that `key` was used, for the sweep. A failure is nothing to the caller.
     async fn touch(&self, key: &Key);
 
+    /// How it does, since this process started.
+    fn health(&self) -> Health;
+
     /// What is kept takes this much; walks everything.
     ///
     /// # Errors
@@ -210,6 +213,17 @@ pub struct Listed {
     pub size: u64,
     /// When the record last said it is current.
     pub confirmed_at: Timestamp,
+}
+
+/// How a shared tier does, for `/stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Operations that failed or took too long since the start.
+    pub failures: u64,
+    /// Files that were found damaged since the start; the record was asked instead.
+    pub damaged: u64,
+    /// Whether the tier has failed repeatedly and is being left alone.
+    pub breaker_open: bool,
 }
 
 /// How much a shared tier keeps.

@@ -52,8 +52,8 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
 
 /// `POST`: caches the object if it is not cached, and says what it is.
 pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    refuse_body(&request)?;
     let key = target::key(&api.cache, request.uri())?;
+    refuse_body(&request, &key)?;
     let read = api.cache.read(&key, ask(request.extensions())).await?;
     let mut response = (StatusCode::CREATED, describe(&key, &read)).into_response();
     let location = format!("/cache/{}", utf8_percent_encode(key.as_str(), ENCODED_IN_PATH));
@@ -63,25 +63,25 @@ pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<R
 
 /// `PUT`: asks the record whether the object has changed, and says what it is now.
 pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    refuse_body(&request)?;
     let key = target::key(&api.cache, request.uri())?;
+    refuse_body(&request, &key)?;
     let read = api.cache.update(&key, ask(request.extensions())).await?;
     Ok(describe(&key, &read).into_response())
 }
 
 /// `DELETE`: drops what is cached. Never the record's object.
 pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    refuse_body(&request)?;
     let key = target::key(&api.cache, request.uri())?;
+    refuse_body(&request, &key)?;
     api.cache.evict(&key).await?;
     Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
 }
 
 /// Nobody who sends data along may think that it was written.
-fn refuse_body(request: &Request) -> Result<(), Problem> {
+fn refuse_body(request: &Request, key: &Key) -> Result<(), Problem> {
     match request.body().size_hint().exact() {
         Some(0) => Ok(()),
-        _ => Err(Problem::body_not_taken(request.method())),
+        _ => Err(Problem::body_not_taken(request.method(), key)),
     }
 }
 

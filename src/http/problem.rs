@@ -22,7 +22,7 @@ pub struct Problem {
     slug: &'static str,
     title: &'static str,
     detail: String,
-    key: Option<Key>,
+    key: Option<String>,
     /// Boxed, for a problem is a result's other side in many places.
     headers: Box<HeaderMap>,
 }
@@ -50,7 +50,7 @@ impl Problem {
             tracing::debug!(%error, cause = error.cause_text(), "a request was refused");
         }
         let mut problem = Self::new(status, slug, title, format_args!("{error}; {advice}"));
-        problem.key = key_of(error).cloned();
+        problem.key = key_of(error).map(|key| key.as_str().to_owned());
         match error {
             Error::NotFound { remembered_for, .. } => status_header::write_absence(&mut problem.headers, *remembered_for),
             Error::Throttled { .. } | Error::Unreachable { .. } | Error::Changed { .. } | Error::NotWritten { .. } => {
@@ -98,11 +98,17 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "form-too-large", "The body is too large", detail)
     }
 
-    pub(super) fn body_not_taken(method: &Method) -> Self {
+    /// `text` is what was given for a key.
+    pub(super) fn invalid_key(error: InvalidKey, text: &str) -> Self {
+        Self { key: Some(text.to_owned()), ..Self::of(&Error::InvalidKey(error)) }
+    }
+
+    pub(super) fn body_not_taken(method: &Method, key: &Key) -> Self {
         let detail = format_args!(
             "cache-api never writes data, and {method} takes no body; upload the object to the bucket, then PUT its URL without a body to refresh it"
         );
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body-not-taken", "No body is taken", detail)
+        let problem = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body-not-taken", "No body is taken", detail);
+        Self { key: Some(key.as_str().to_owned()), ..problem }
     }
 
     pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
@@ -121,12 +127,6 @@ impl Problem {
     }
 }
 
-impl From<InvalidKey> for Problem {
-    fn from(error: InvalidKey) -> Self {
-        Self::of(&Error::InvalidKey(error))
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut document = Map::new();
@@ -135,7 +135,7 @@ impl IntoResponse for Problem {
         document.insert("status".to_owned(), Value::from(self.status.as_u16()));
         document.insert("detail".to_owned(), Value::from(self.detail));
         if let Some(key) = self.key {
-            document.insert("key".to_owned(), Value::from(key.as_str()));
+            document.insert("key".to_owned(), Value::from(key));
         }
         let mut response = (self.status, *self.headers, Value::from(document).to_string()).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

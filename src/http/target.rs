@@ -14,10 +14,10 @@ use crate::key::{InvalidKey, Key};
 /// A problem where it names none, two, or one that is no key.
 pub(super) fn key(cache: &Cache, uri: &Uri) -> Result<Key, Problem> {
     let text = match uri.path().strip_prefix("/cache/") {
-        Some(path) => key_of_path(path)?,
+        Some(path) => key_of_path(path).map_err(|error| Problem::invalid_key(error, path))?,
         None => key_of_query(uri)?.ok_or_else(|| Problem::missing_parameter("path", "/cache?path=KEY or /cache/KEY"))?,
     };
-    Ok(cache.key(&text)?)
+    cache.key(&text).map_err(|error| Problem::invalid_key(error, &text))
 }
 
 /// Decodes what stands behind `/cache/` in a URL's path, once; a plus stays a plus.

@@ -60,7 +60,7 @@ async fn run_command(api: &Api, command: &str, path: Option<String>, ask: Ask) -
         return Ok(answer(StatusCode::OK, path.as_deref(), &head));
     }
     let path = path.ok_or_else(|| Problem::missing_parameter("path", &format!("?command={command}&path=file1.json")))?;
-    let key = api.cache.key(&path)?;
+    let key = api.cache.key(&path).map_err(|error| Problem::invalid_key(error, &path))?;
     match command {
         "update" => drop(api.cache.update(&key, ask).await?),
         "delete" => {

@@ -19,7 +19,7 @@ use crate::freshness::Timestamp;
 use crate::key::RecordId;
 use crate::key::{Key, Shard};
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage,
+    Doubted, Epoch, EpochMark, Health, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage,
 };
 
 mod doubt;
@@ -65,17 +65,6 @@ pub struct DirectoryTier {
     announced: Mutex<LruCache<Key, Token>>,
 }
 
-/// How the directory does, for `/stats`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Health {
-    /// Operations that failed or took too long since the start.
-    pub failures: u64,
-    /// Files that were found damaged since the start; the record was asked instead.
-    pub damaged: u64,
-    /// Whether the directory has failed repeatedly and is being left alone.
-    pub breaker_open: bool,
-}
-
 /// Why a path can never be the shared directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -110,15 +99,6 @@ impl DirectoryTier {
             Err(error) => tracing::warn!(%error, "the shared directory cannot be used now, reads go on without it"),
         }
         Ok(tier)
-    }
-
-    /// How the directory does.
-    pub fn health(&self) -> Health {
-        Health {
-            failures: self.guard.failures(),
-            damaged: self.disk.damaged.load(Ordering::Relaxed),
-            breaker_open: self.guard.is_closed(),
-        }
     }
 
     async fn run<T: Send + 'static>(
@@ -248,6 +228,14 @@ impl SharedTier for DirectoryTier {
                     tracing::debug!(%key, %error, "a use was not noted");
                 }
             });
+        }
+    }
+
+    fn health(&self) -> Health {
+        Health {
+            failures: self.guard.failures(),
+            damaged: self.disk.damaged.load(Ordering::Relaxed),
+            breaker_open: self.guard.is_closed(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
-use crate::tier::{Token, Usage};
+use crate::tier::{Health, Token, Usage};
 
 pub struct FailingTier {
     works: DirectoryTier,
@@ -115,6 +115,10 @@ impl SharedTier for FailingTier {
         if let Ok(works) = self.call("touch") {
             works.touch(key).await;
         }
+    }
+
+    fn health(&self) -> Health {
+        self.works.health()
     }
 
     async fn usage(&self) -> Result<Usage> {

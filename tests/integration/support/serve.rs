@@ -93,12 +93,6 @@ impl Serve {
         self.wait().await
     }
 
-    /// Ends it at whatever instruction it is.
-    pub async fn kill(mut self) -> End {
-        self.child.start_kill().expect("a process that nobody has waited for");
-        self.wait().await
-    }
-
     /// Waits until it ends by itself, or by a failpoint.
     pub async fn wait(mut self) -> End {
         let status = tokio::time::timeout(WAIT_MAX, self.child.wait()).await.expect("an end within a minute");

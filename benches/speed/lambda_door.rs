@@ -1,5 +1,5 @@
-//! Warm GETs of 4 KB through AWS's Runtime Interface Emulator, one after the other: the real binary over SeaweedFS, and a
-//! lambda_http handler that answers nothing.
+//! Warm GETs of 4 KB through AWS's Runtime Interface Emulator, one after the other: the real binary over SeaweedFS, a
+//! lambda_http handler that answers nothing, and one that answers the same bytes, which tells what the emulator makes of them.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -19,13 +19,17 @@ use crate::{OBJECT, OBJECT_KEY, PART};
 /// The part of the function that ours is held against.
 pub const EMPTY_FUNCTION: &str = "empty-function";
 
+/// The part of the function that has the same bytes at hand.
+pub const BARE_FUNCTION: &str = "bare-function";
+
 /// How long a run takes.
 const RUN_TIME: Duration = Duration::from_secs(2);
 
-/// Both functions, each behind an emulator.
+/// The functions, each behind an emulator.
 pub struct Functions {
     pub ours: Function,
     pub empty: Function,
+    pub bare: Function,
     // Our directory tier; held, so that it stays.
     _local: TempDir,
 }
@@ -53,7 +57,13 @@ impl Functions {
         ])
         .await;
         let empty = Emulator::start_with(&this_program(), &[(PART, EMPTY_FUNCTION)]).await;
-        Self { ours: Function::warm(ours, OBJECT.len()).await, empty: Function::warm(empty, 0).await, _local: local }
+        let bare = Emulator::start_with(&this_program(), &[(PART, BARE_FUNCTION)]).await;
+        Self {
+            ours: Function::warm(ours, OBJECT.len()).await,
+            empty: Function::warm(empty, 0).await,
+            bare: Function::warm(bare, OBJECT.len()).await,
+            _local: local,
+        }
     }
 }
 
@@ -85,6 +95,15 @@ impl Function {
 
 /// Answers every event with 200 and nothing.
 pub async fn run_empty_function() {
-    let answer = |_: Request| async { Ok::<_, Infallible>(Response::new(Body::Empty)) };
+    run_function(|| Body::Empty).await;
+}
+
+/// Answers every event with 200 and the object.
+pub async fn run_bare_function() {
+    run_function(|| str::from_utf8(&OBJECT).expect("digits").into()).await;
+}
+
+async fn run_function(body: fn() -> Body) {
+    let answer = |_: Request| async move { Ok::<_, Infallible>(Response::new(body())) };
     lambda_http::run(service_fn(answer)).await.expect("the emulator is there");
 }

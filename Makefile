@@ -39,6 +39,11 @@ lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format,
 .PHONY: check
 check: lint test ## Lint and test, as CI does
 
+# Optimised as what is deployed, but without polars, which takes most of the time and does not touch a plain answer.
+.PHONY: bench
+bench: .venv/installed ## Measure what a warm answer costs, as docs/PERFORMANCE.md has it
+	@$(CARGO) bench --locked --profile deploy --no-default-features --features aws --bench speed
+
 .PHONY: build
 build: .venv-build/installed ## Make the zip that is deployed, build/cache-api.zip
 	@# Without its check of the target, cargo-lambda leaves the toolchain as it is.

@@ -1,7 +1,7 @@
 //! AWS's Runtime Interface Emulator with the real binary as its bootstrap.
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -35,16 +35,21 @@ pub struct Emulator {
 impl Emulator {
     /// Starts an emulator whose binary has exactly these variables, and those that Lambda sets.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_with(Path::new(env!("CARGO_BIN_EXE_cache-api")), variables).await
+    }
+
+    /// As [`Emulator::start`], with another program as the bootstrap.
+    pub async fn start_with(bootstrap: &Path, variables: &[(&str, &str)]) -> Self {
         // Another process may take a port between our finding it free and the emulator's listening to it.
         for _ in 0..5 {
-            if let Some(emulator) = Self::try_start(variables).await {
+            if let Some(emulator) = Self::try_start(bootstrap, variables).await {
                 return emulator;
             }
         }
         panic!("the emulator did not start on five pairs of free ports");
     }
 
-    async fn try_start(variables: &[(&str, &str)]) -> Option<Self> {
+    async fn try_start(bootstrap: &Path, variables: &[(&str, &str)]) -> Option<Self> {
         let [address, runtime_address] = free_addresses();
         let log = NamedTempFile::with_prefix("cache-api-emulator-").expect("a file");
         let output = || Stdio::from(log.reopen().expect("the file is there"));
@@ -52,7 +57,8 @@ impl Emulator {
             .args(["-c", WATCHDOG, "sh"])
             .arg(emulator_path())
             .args(["--runtime-interface-emulator-address", &address, "--runtime-api-address", &runtime_address])
-            .args(["--log-level", "warn", env!("CARGO_BIN_EXE_cache-api")])
+            .args(["--log-level", "warn"])
+            .arg(bootstrap)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .envs([("AWS_LAMBDA_FUNCTION_TIMEOUT", "30"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")])

@@ -10,7 +10,7 @@ use super::*;
 const GIB: u64 = 1 << 30;
 
 fn machine() -> Machine {
-    Machine { memory_bytes: Some(4 * GIB), user_cache_dir: Some("/home/ann/.cache".into()), current_dir: "/work".into() }
+    Machine { memory_bytes: Some(4 * GIB), user_cache_dir: Some("/home/ann/.cache".into()), current_dir: "/somewhere".into() }
 }
 
 fn read<'a>(vars: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, Problems> {
@@ -61,7 +61,7 @@ fn every_setting_is_taken() {
             prefix: Prefix::normalise("data").unwrap(),
             endpoint: Some("http://127.0.0.1:8333".to_owned()),
         },
-        local_data_dir: Some("/work/held".into()),
+        local_data_dir: Some("/somewhere/held".into()),
         policy: Policy {
             memory_max_age: Duration::ZERO,
             local_max_age: Duration::from_secs(90 * 60),

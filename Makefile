@@ -24,7 +24,7 @@ run: ## Serve the sample data on http://127.0.0.1:5000
 	$(CARGO) run --locked -- serve --source sample-data
 
 .PHONY: test
-test: .venv/installed ## Run all tests: the core by itself, then everything
+test: .venv/installed .venv-aws/installed ## Run all tests: the core by itself, then everything
 	@tools/step "tests of the core" $(CARGO) test --locked --no-default-features --lib
 	@tools/step tests $(CARGO) test --locked --features failpoints
 
@@ -60,8 +60,9 @@ invoke: .venv/installed ## Send an event to the binary as Lambda would: make inv
 
 # Made once, and again when what it is made of changes.
 .venv/installed: requirements-dev.txt
+.venv-aws/installed: requirements-aws.txt
 .venv-build/installed: requirements-build.txt
-.venv/installed .venv-build/installed:
+.venv/installed .venv-aws/installed .venv-build/installed:
 	@tools/step "installing $<" bash -c 'python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<'
 	@touch $@
 

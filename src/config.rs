@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tracing_subscriber::filter::Targets;
 
 use crate::freshness::Policy;
-use crate::key::Prefix;
+use crate::key::{KeyPatterns, Prefix};
 
 use self::settings::Settings;
 
@@ -30,6 +30,20 @@ pub struct Config {
     pub policy: Policy,
     /// What bodies, frames, results and bytes in flight may take of the memory.
     pub memory_budget_bytes: u64,
+    /// What the directory tier may take of its disk; `None` where that goes by the disk.
+    pub local_budget_bytes: Option<u64>,
+    /// What is fetched as soon as it changes, and evicted last.
+    pub keep_warm: KeyPatterns,
+    /// How answers leave a Lambda function.
+    pub response_mode: ResponseMode,
+    /// Whether what no front door carries is answered with a link to the record's own bytes.
+    pub redirect: Switch,
+    /// Whether the API may write the files of functions.
+    pub function_deploy: Switch,
+    /// Where users' functions are, below the data prefix; `None` where there are none.
+    pub function_dir: Option<Prefix>,
+    /// The names by which AWS knows what the template made.
+    pub deployment: Deployment,
     /// What is logged.
     pub log_filter: Targets,
 }
@@ -51,6 +65,39 @@ pub enum RecordConfig {
         /// The directory that keys are relative to; absolute, and no part of it is a symbolic link.
         root: PathBuf,
     },
+}
+
+/// How answers leave a Lambda function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// Whole, at most 6 MB.
+    #[default]
+    Buffered,
+    /// As they come, where the front door takes that.
+    Streamed,
+}
+
+/// Something that is on or off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// It is not done.
+    #[default]
+    Off,
+    /// It is done.
+    On,
+}
+
+/// The names by which AWS knows what the template made. Only `doctor` asks for them; each that is missing is a check it cannot make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deployment {
+    /// CACHE_API_FILE_SYSTEM_ID: `fs-…`, what LOCAL_DATA_DIR is on.
+    pub file_system_id: Option<String>,
+    /// CACHE_API_ACCESS_POINT_ID: `fsap-…`, how the functions reach it.
+    pub access_point_id: Option<String>,
+    /// CACHE_API_SUBNET_IDS: `subnet-…`, where the functions are; none where it is not given.
+    pub subnet_ids: Vec<String>,
+    /// CACHE_API_QUEUE_ARN: `arn:…:sqs:…`, where the bucket's events arrive.
+    pub queue_arn: Option<String>,
 }
 
 impl Config {
@@ -81,11 +128,32 @@ impl Config {
         let memory_budget_bytes = settings.memory_budget_bytes();
         let log_filter = settings.log_filter();
         let local_data_dir = settings.local_data_dir();
+        let local_budget_bytes = settings.local_budget_bytes();
+        let keep_warm = settings.keep_warm();
+        let response_mode = settings.response_mode();
+        let redirect = settings.switch("CACHE_API_REDIRECT");
+        let function_deploy = settings.switch("CACHE_API_FUNCTION_DEPLOY");
+        let function_dir = settings.function_dir();
+        let deployment = settings.deployment();
         let record = settings.record(source_flag, local_data_dir.as_deref());
-        match (record, settings.into_problems()) {
-            (Some(record), None) => Ok(Self { record, local_data_dir, policy, memory_budget_bytes, log_filter }),
-            (_, problems) => Err(problems.expect("where no record comes out, the reason is a problem")),
-        }
+        let record = match (record, settings.into_problems()) {
+            (Some(record), None) => record,
+            (_, problems) => return Err(problems.expect("where no record comes out, the reason is a problem")),
+        };
+        Ok(Self {
+            record,
+            local_data_dir,
+            policy,
+            memory_budget_bytes,
+            local_budget_bytes,
+            keep_warm,
+            response_mode,
+            redirect,
+            function_deploy,
+            function_dir,
+            deployment,
+            log_filter,
+        })
     }
 }
 

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+mod pattern;
+
+pub use pattern::{InvalidPattern, KeyPatterns};
+
 /// Longest key in bytes, the record's prefix included. Source: S3, "Naming Amazon S3 objects".
 pub const KEY_BYTES_MAX: usize = 1024;
 

@@ -1,32 +1,45 @@
 //! Setting by setting: what each may be, and what it is where it is not given.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-use std::{fs, io};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::key::Prefix;
+use crate::key::{KeyPatterns, Prefix};
 
-use super::values::{InvalidEndpoint, parse_age, parse_bucket, parse_endpoint, parse_log_filter, parse_size};
-use super::{Environment, Problems, RecordConfig};
+use super::values::{parse_age, parse_log_filter, parse_size};
+use super::{Deployment, Environment, Problems, ResponseMode, Switch};
+
+mod record;
 
 /// What every name of our own begins with; a name that does and is not below is refused.
 const OURS: &str = "CACHE_API_";
 
 /// The names of our own.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 16] = [
+    "CACHE_API_ACCESS_POINT_ID",
+    "CACHE_API_FILE_SYSTEM_ID",
+    "CACHE_API_FUNCTION_DEPLOY",
+    "CACHE_API_KEEP_WARM",
+    "CACHE_API_LOCAL_BUDGET",
     "CACHE_API_LOCAL_MAX_AGE",
     "CACHE_API_LOG",
     "CACHE_API_MEMORY_BUDGET",
     "CACHE_API_MEMORY_MAX_AGE",
     "CACHE_API_NEGATIVE_MAX_AGE",
+    "CACHE_API_QUEUE_ARN",
+    "CACHE_API_REDIRECT",
+    "CACHE_API_RESPONSE_MODE",
     "CACHE_API_SOURCE_DIR",
     "CACHE_API_STALE_IF_ERROR",
+    "CACHE_API_SUBNET_IDS",
 ];
 
 /// Least memory to serve from: below it the copies of one request's body alone may not fit.
 const MEMORY_BUDGET_MIN: u64 = 16 << 20;
+
+/// Least disk to keep objects on: below it the sweep would take away what was just stored.
+const LOCAL_BUDGET_MIN: u64 = 64 << 20;
 
 /// The budget where nothing says how much memory there is: half of what a small machine has.
 const MEMORY_BUDGET_UNTOLD: u64 = 256 << 20;
@@ -90,6 +103,74 @@ impl<'a> Settings<'a> {
         self.parsed("CACHE_API_MEMORY_BUDGET", within).unwrap_or(default)
     }
 
+    /// What the directory tier may take of its disk; `None` where it is not given.
+    pub fn local_budget_bytes(&mut self) -> Option<u64> {
+        let within = |text: &str| {
+            let budget = parse_size(text)?;
+            let is_enough = budget >= LOCAL_BUDGET_MIN;
+            is_enough
+                .then_some(budget)
+                .ok_or_else(|| format!("too little to keep objects in; write at least {}MiB", LOCAL_BUDGET_MIN >> 20))
+        };
+        self.parsed("CACHE_API_LOCAL_BUDGET", within)
+    }
+
+    /// Globs with white space between them; none where it is not given.
+    pub fn keep_warm(&mut self) -> KeyPatterns {
+        let Some(text) = self.place("CACHE_API_KEEP_WARM") else { return KeyPatterns::default() };
+        KeyPatterns::parse(text.split_whitespace()).unwrap_or_else(|error| {
+            let advice = format_args!("{error}; write globs with spaces between them, as prices/*.parquet rates/**");
+            self.problems.add("CACHE_API_KEEP_WARM", text, advice);
+            KeyPatterns::default()
+        })
+    }
+
+    /// How answers leave a Lambda function; whole where it is not given.
+    pub fn response_mode(&mut self) -> ResponseMode {
+        let parse = |text: &str| match text {
+            "buffered" => Ok(ResponseMode::Buffered),
+            "streamed" => Ok(ResponseMode::Streamed),
+            _ => Err("write buffered or streamed".to_owned()),
+        };
+        self.parsed("CACHE_API_RESPONSE_MODE", parse).unwrap_or_default()
+    }
+
+    /// Something that is off where it is not given.
+    pub fn switch(&mut self, name: &'static str) -> Switch {
+        let parse = |text: &str| match text {
+            "on" => Ok(Switch::On),
+            "off" => Ok(Switch::Off),
+            _ => Err("write on or off".to_owned()),
+        };
+        self.parsed(name, parse).unwrap_or_default()
+    }
+
+    /// Where users' functions are; `None` where there are none.
+    pub fn function_dir(&mut self) -> Option<Prefix> {
+        let text = self.place("AWS_FUNCTION_DIR")?;
+        let invalid = |error| self.problems.add("AWS_FUNCTION_DIR", text, format_args!("keys cannot begin with it: {error}"));
+        Prefix::normalise(text).map_err(invalid).ok()
+    }
+
+    /// The names by which AWS knows what the template made.
+    pub fn deployment(&mut self) -> Deployment {
+        let mut id = |name, prefix: &str| {
+            let text = self.place(name)?;
+            let is_id = text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_graphic());
+            if !is_id {
+                self.problems.add(name, text, format_args!("no such id; write the one that begins with {prefix}"));
+            }
+            is_id.then(|| text.to_owned())
+        };
+        let subnet_ids = id("CACHE_API_SUBNET_IDS", "subnet-");
+        Deployment {
+            file_system_id: id("CACHE_API_FILE_SYSTEM_ID", "fs-"),
+            access_point_id: id("CACHE_API_ACCESS_POINT_ID", "fsap-"),
+            subnet_ids: subnet_ids.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect(),
+            queue_arn: id("CACHE_API_QUEUE_ARN", "arn:"),
+        }
+    }
+
     /// What is logged; from `info` on where it is not given.
     pub fn log_filter(&mut self) -> Targets {
         let default = Targets::new().with_default(LevelFilter::INFO);
@@ -106,103 +187,6 @@ impl<'a> Settings<'a> {
             None if self.environment.is_lambda() => None,
             None => machine.user_cache_dir.as_ref().map(|caches| caches.join("cache-api")),
         }
-    }
-
-    /// The record; `None` where a problem says why. `source_flag` is what the command line names.
-    pub fn record(&mut self, source_flag: Option<&'a Path>, local_data_dir: Option<&Path>) -> Option<RecordConfig> {
-        let is_given = source_flag.is_some() || self.is_given("AWS_BUCKET_NAME") || self.is_given("CACHE_API_SOURCE_DIR");
-        let bucket = self.place("AWS_BUCKET_NAME");
-        let source = self.source(source_flag);
-        match (bucket, source) {
-            (Some(bucket), None) => self.bucket(bucket),
-            (None, Some(source)) => self.directory(source, local_data_dir),
-            (Some(bucket), Some(Source { name, text })) => {
-                let advice = format!("AWS_BUCKET_NAME={bucket:?} names a record too, and there is one; leave out either");
-                self.problems.add(name, text, advice);
-                None
-            }
-            (None, None) if is_given => None,
-            (None, None) => {
-                let advice = "none is given; write AWS_BUCKET_NAME for a bucket, \
-                              or CACHE_API_SOURCE_DIR (`serve --source`) for a directory";
-                self.problems.add_bare("the record", advice);
-                None
-            }
-        }
-    }
-
-    fn bucket(&mut self, name: &str) -> Option<RecordConfig> {
-        let bucket = parse_bucket(name).map_err(|advice| self.problems.add("AWS_BUCKET_NAME", name, advice)).ok();
-        let prefix = self.prefix();
-        let endpoint = self.endpoint();
-        Some(RecordConfig::S3 { bucket: bucket?, prefix, endpoint })
-    }
-
-    /// What stands before every key of a bucket; nothing where it is not given.
-    fn prefix(&mut self) -> Prefix {
-        let Some(text) = self.place("AWS_DATA_DIR") else { return Prefix::default() };
-        Prefix::normalise(text).unwrap_or_else(|error| {
-            self.problems.add("AWS_DATA_DIR", text, format_args!("keys cannot begin with it: {error}"));
-            Prefix::default()
-        })
-    }
-
-    /// The SDK's own variables, the more special one first. Source: AWS SDKs, "Service-specific endpoints".
-    fn endpoint(&mut self) -> Option<String> {
-        if self.place("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
-            return None;
-        }
-        let mut names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter();
-        let (name, text) = names.find_map(|name| self.place(name).map(|text| (name, text)))?;
-        match parse_endpoint(text) {
-            Ok(endpoint) => return Some(endpoint),
-            Err(InvalidEndpoint::Form) => {
-                self.problems.add(name, text, "not the address of a server; write one such as http://127.0.0.1:8333");
-            }
-            Err(InvalidEndpoint::Credentials) => {
-                let advice = "an address must not have credentials in it; \
-                              write those into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-                self.problems.add_bare(name, advice);
-            }
-        }
-        None
-    }
-
-    fn source(&mut self, flag: Option<&'a Path>) -> Option<Source<'a>> {
-        let Some(flag) = flag else {
-            let name = "CACHE_API_SOURCE_DIR";
-            return self.place(name).map(|text| Source { name, text });
-        };
-        let name = "--source";
-        if flag.to_str().is_none() {
-            self.problems.add(name, &flag.to_string_lossy(), NOT_UTF8);
-        }
-        flag.to_str().map(|text| Source { name, text })
-    }
-
-    fn directory(&mut self, source: Source<'_>, local_data_dir: Option<&Path>) -> Option<RecordConfig> {
-        let Source { name, text } = source;
-        if self.environment.is_lambda() {
-            self.problems.add(name, text, "a function has no directory of its own to serve; write AWS_BUCKET_NAME");
-        }
-        if let Some(prefix) = self.place("AWS_DATA_DIR") {
-            let advice = "a directory has no prefix; leave this out, and name the folder itself as the record";
-            self.problems.add("AWS_DATA_DIR", prefix, advice);
-        }
-        let root = real_path(&self.environment.machine().current_dir.join(text));
-        if let Err(error) = fs::read_dir(&root) {
-            let advice = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such directory; make it, or write another".to_owned(),
-                io::ErrorKind::NotADirectory => "not a directory; write the one it is in".to_owned(),
-                _ => format!("the directory cannot be listed ({error}); let this user read it, or write another"),
-            };
-            self.problems.add(name, text, advice);
-        }
-        if let Some(held) = local_data_dir.filter(|held| overlap(&real_path(held), &root)) {
-            let advice = format!("lies inside LOCAL_DATA_DIR={held:?} or around it; write LOCAL_DATA_DIR outside of it");
-            self.problems.add(name, text, advice);
-        }
-        Some(RecordConfig::Directory { root })
     }
 
     /// A value that is given; a problem where it is no text.
@@ -240,31 +224,7 @@ impl<'a> Settings<'a> {
 /// What is wrong with a value that is no text.
 const NOT_UTF8: &str = "not UTF-8; write a value that is";
 
-/// A directory that is named as the record, and what names it.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    name: &'static str,
-    text: &'a str,
-}
-
 /// Whether so many edits are a slip of the pen, and not another name: at most four, and half of what is ours to misspell.
 fn is_slip(edits: usize, known: &str) -> bool {
     edits <= 4 && edits * 2 <= known.len() - OURS.len()
-}
-
-/// Whether one is the other or lies inside it.
-fn overlap(one: &Path, other: &Path) -> bool {
-    one.starts_with(other) || other.starts_with(one)
-}
-
-/// Where an absolute path leads: links followed, `..` taken as the file system takes it, what is not there kept as written.
-fn real_path(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::new(), |mut real, component| {
-        match component {
-            Component::ParentDir => drop(real.pop()),
-            Component::CurDir => {}
-            component => real.push(component),
-        }
-        fs::canonicalize(&real).unwrap_or(real)
-    })
 }

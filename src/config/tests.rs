@@ -35,6 +35,13 @@ fn a_bucket_alone_is_enough() {
         local_data_dir: Some("/home/ann/.cache/cache-api".into()),
         policy: Policy::default(),
         memory_budget_bytes: 2 * GIB,
+        local_budget_bytes: None,
+        keep_warm: KeyPatterns::default(),
+        response_mode: ResponseMode::Buffered,
+        redirect: Switch::Off,
+        function_deploy: Switch::Off,
+        function_dir: Some(Prefix::normalise("functions").unwrap()),
+        deployment: Deployment::default(),
         log_filter: Targets::new().with_default(LevelFilter::INFO),
     };
     assert_eq!(config, expected);
@@ -54,6 +61,16 @@ fn every_setting_is_taken() {
         ("CACHE_API_NEGATIVE_MAX_AGE", "500ms"),
         ("CACHE_API_MEMORY_BUDGET", "1.5GiB"),
         ("CACHE_API_LOG", "warn,cache_api=debug"),
+        ("CACHE_API_LOCAL_BUDGET", "10GiB"),
+        ("CACHE_API_KEEP_WARM", " prices/*.parquet\nrates/** "),
+        ("CACHE_API_RESPONSE_MODE", "streamed"),
+        ("CACHE_API_REDIRECT", "on"),
+        ("CACHE_API_FUNCTION_DEPLOY", "on"),
+        ("AWS_FUNCTION_DIR", "lib/functions/"),
+        ("CACHE_API_FILE_SYSTEM_ID", "fs-1"),
+        ("CACHE_API_ACCESS_POINT_ID", "fsap-2"),
+        ("CACHE_API_SUBNET_IDS", "subnet-3,subnet-4"),
+        ("CACHE_API_QUEUE_ARN", "arn:aws:sqs:us-east-1:123456789012:events"),
     ]);
     let expected = Config {
         record: RecordConfig::S3 {
@@ -69,6 +86,18 @@ fn every_setting_is_taken() {
             negative_max_age: Duration::from_millis(500),
         },
         memory_budget_bytes: GIB + GIB / 2,
+        local_budget_bytes: Some(10 * GIB),
+        keep_warm: KeyPatterns::parse(["prices/*.parquet", "rates/**"]).unwrap(),
+        response_mode: ResponseMode::Streamed,
+        redirect: Switch::On,
+        function_deploy: Switch::On,
+        function_dir: Some(Prefix::normalise("lib/functions").unwrap()),
+        deployment: Deployment {
+            file_system_id: Some("fs-1".to_owned()),
+            access_point_id: Some("fsap-2".to_owned()),
+            subnet_ids: vec!["subnet-3".to_owned(), "subnet-4".to_owned()],
+            queue_arn: Some("arn:aws:sqs:us-east-1:123456789012:events".to_owned()),
+        },
         log_filter: Targets::new().with_default(LevelFilter::WARN).with_target("cache_api", LevelFilter::DEBUG),
     };
     assert_eq!(config.unwrap(), expected);
@@ -123,6 +152,15 @@ fn a_value_in_no_known_form_is_refused() {
         ("CACHE_API_LOG", "debug,", "not a log filter"),
         ("CACHE_API_LOG", "cache_api=loud", "not a log filter"),
         ("CACHE_API_LOG", "cache_api=", "not a log filter"),
+        ("CACHE_API_LOCAL_BUDGET", "1MiB", "at least 64MiB"),
+        ("CACHE_API_LOCAL_BUDGET", "-1GiB", "not a size"),
+        ("CACHE_API_KEEP_WARM", "a [", "`[` is no pattern"),
+        ("CACHE_API_RESPONSE_MODE", "stream", "write buffered or streamed"),
+        ("CACHE_API_REDIRECT", "true", "write on or off"),
+        ("CACHE_API_FUNCTION_DEPLOY", "", "empty; write a value"),
+        ("CACHE_API_FILE_SYSTEM_ID", "efs", "begins with fs-"),
+        ("CACHE_API_SUBNET_IDS", "subnet-1, subnet-2", "begins with subnet-"),
+        ("AWS_FUNCTION_DIR", "../functions", "keys cannot begin with it"),
         ("AWS_DATA_DIR", "a\nb", "control character"),
         ("AWS_ENDPOINT_URL", "ftp://host", "not the address of a server"),
         ("AWS_ENDPOINT_URL", "http://", "not the address of a server"),
@@ -141,9 +179,8 @@ fn an_unknown_name_is_refused_and_its_value_never_repeated() {
         ("CACHE_API_LOCAL_MAXAGE", "did you mean CACHE_API_LOCAL_MAX_AGE?"),
         ("CACHE_API_SOURCE", "did you mean CACHE_API_SOURCE_DIR?"),
         ("cache_api_log", "did you mean CACHE_API_LOG?"),
-        ("CACHE_API_TOKEN", "there are CACHE_API_LOCAL_MAX_AGE, CACHE_API_LOG, "),
-        ("CACHE_API_LOCAL_BUDGET", "there are CACHE_API_LOCAL_MAX_AGE, CACHE_API_LOG, "),
-        ("CACHE_API_", "there are CACHE_API_LOCAL_MAX_AGE, CACHE_API_LOG, "),
+        ("CACHE_API_TOKEN", "there are CACHE_API_ACCESS_POINT_ID, CACHE_API_FILE_SYSTEM_ID, "),
+        ("CACHE_API_", "there are CACHE_API_ACCESS_POINT_ID, CACHE_API_FILE_SYSTEM_ID, "),
     ] {
         let problems = lines(beside_a_bucket([(name, "hunter2")]));
         assert_eq!(problems.len(), 1, "{problems:?}");

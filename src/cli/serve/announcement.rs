@@ -48,17 +48,13 @@ impl fmt::Display for Announcement<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::freshness::Policy;
+    use crate::config::{Environment, Machine};
     use crate::key::Prefix;
 
     fn announce(record: RecordConfig, local_data_dir: Option<&str>) -> String {
-        let config = Config {
-            record,
-            local_data_dir: local_data_dir.map(Into::into),
-            policy: Policy::default(),
-            memory_budget_bytes: 3 << 29,
-            log_filter: Default::default(),
-        };
+        let machine = Machine { memory_bytes: Some(3 << 30), user_cache_dir: None, current_dir: "/".into() };
+        let config = Config::read(&Environment::new([("AWS_BUCKET_NAME", "any")], machine), None).unwrap();
+        let config = Config { record, local_data_dir: local_data_dir.map(Into::into), ..config };
         Announcement { address: ([127, 0, 0, 1], 5000).into(), config: &config }.to_string()
     }
 

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
@@ -79,6 +79,12 @@ pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Re
     refuse_body(&request, &key)?;
     api.cache.evict(&key).await?;
     Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
+}
+
+/// All other methods.
+pub(super) async fn refuse_method(method: Method, uri: Uri) -> Problem {
+    let key = target::key_text(&uri).ok().filter(|_| uri.path().starts_with("/cache"));
+    Problem::method_not_allowed(&method, uri.path()).about(key.as_deref())
 }
 
 /// Nobody who sends data along may think that it was written.

@@ -28,7 +28,7 @@ async fn what_was_filled_is_answered_from_memory_without_a_look_at_anything() {
     assert_eq!((one.calls(), world.record.asked()), (vec![], NOTHING));
 }
 
-/// A door keeps a read's future on the heap: what only a miss goes through would cost every hit some KB to make room for.
+/// A door keeps a read's future on the heap: what only a miss goes through would cost every hit a KB more to make room for.
 #[tokio::test]
 async fn a_read_makes_no_room_for_what_only_a_miss_goes_through() {
     let (_world, one) = World::read_by_one().await;

@@ -16,4 +16,6 @@ mod record_s3;
 mod settings;
 mod support;
 mod tier_conformance;
+mod tier_damage;
+mod tier_protocol;
 mod v1;

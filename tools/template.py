@@ -2,8 +2,8 @@
 
 tools/template.py lint                    checks what SAM translates it to, for some regions
 tools/template.py translate [NAME=VALUE…] prints that, for AWS_DEFAULT_REGION and these parameters
-tools/template.py read                    takes a JSON list of sets of parameters, and prints for each which rules refuse it, which
-                                          resources and outputs there are, and the settings of each function
+tools/template.py read                    takes a JSON list of sets of parameters, and prints for each which rules refuse
+                                          it, which resources and outputs there are, and the settings of each function
 """
 
 import json
@@ -57,7 +57,8 @@ def lint():
         with tempfile.NamedTemporaryFile("w", prefix=f"translated-{region}-", suffix=".json") as file:
             json.dump(translate(region, {}), file)
             file.flush()
-            # What is said here goes before what the template itself ignores, hence W1030. W1028: SAM gives the settings that both functions share to each, and Refresh is there under one condition only.
+            # W1030: what is said here goes before what the template itself ignores. W1028: SAM gives the settings that both
+            # functions share to each, and Refresh is there under one condition only.
             command = [LINTER, "--regions", region, "--ignore-checks", "W1028", "W1030", "--template", file.name]
             code = subprocess.run(command).returncode or code
     return code

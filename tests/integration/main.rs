@@ -15,6 +15,7 @@ mod record_faults;
 mod record_s3;
 mod settings;
 mod support;
+mod template;
 mod tier_conformance;
 mod tier_damage;
 mod tier_protocol;

@@ -11,6 +11,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::lambda::{Door, Refusal};
 
@@ -28,6 +29,8 @@ pub enum Payload {
     Format1(ApiGatewayProxyResponse),
     /// For an HTTP API or a Function URL: values joined by commas, cookies apart.
     Format2(ApiGatewayV2httpResponse),
+    /// For whoever sent what is no request.
+    Event(Value),
 }
 
 impl Payload {

@@ -14,7 +14,9 @@ use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::Record;
 use crate::tier::memory::{DerivedName, Held};
-use crate::tier::{Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
+use crate::tier::{
+    Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
+};
 
 mod answer;
 mod counters;
@@ -175,7 +177,20 @@ impl Cache {
             directory_keys: directory.keys,
             directory_bytes: directory.bytes,
             directory_health: self.shared.as_ref().map(|shared| shared.health()),
+            directory_upkeep: self.shared.as_ref().map(|shared| shared.upkeep()),
             counts: self.counters.counts(),
+        }
+    }
+
+    /// Takes away what the shared tier holds in vain or beyond its budget; `None` where somebody else is at it, or there is no
+    /// such tier.
+    ///
+    /// # Errors
+    /// `Tier`.
+    pub async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>> {
+        match &self.shared {
+            Some(shared) => shared.sweep(plan).await,
+            None => Ok(None),
         }
     }
 
@@ -298,6 +313,8 @@ pub struct Head {
     pub directory_bytes: u64,
     /// How the shared directory does; `None` without one.
     pub directory_health: Option<Health>,
+    /// How the shared directory keeps within its budget; `None` without one.
+    pub directory_upkeep: Option<Upkeep>,
     /// What has been answered.
     #[serde(flatten)]
     pub counts: Counts,

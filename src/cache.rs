@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use crate::entry::Version;
 use crate::error::{Error, Result};
 use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
-use crate::record::Record;
+use crate::record::{Mark, Page, Record};
 use crate::tier::memory::{DerivedName, Held};
 use crate::tier::{
     Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
@@ -128,6 +129,26 @@ impl Cache {
             Some(shared) => !matches!(shared.look(key, None).await, Ok(Looked::Same | Looked::Other { state: None, .. })),
             None => self.memory.held(key).is_some_and(|held| held.entry.is_some()),
         }
+    }
+
+    /// The version that is held of `key`, be it believed or not: in the shared tier, or in memory where that is all; `None`
+    /// where nothing is, or the tier does not say.
+    pub async fn held_version(&self, key: &Key) -> Option<Version> {
+        match &self.shared {
+            Some(shared) => match shared.look(key, None).await {
+                Ok(Looked::Other { state, .. }) => state.map(|state| state.version),
+                Ok(Looked::Same) | Err(_) => None,
+            },
+            None => self.memory.held(key).and_then(|held| held.entry.as_ref().map(|entry| entry.version.clone())),
+        }
+    }
+
+    /// What the record has below `below`: the first page, or the one after `mark`.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    pub async fn list_record(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page> {
+        self.record.list(below, mark, deadline).await
     }
 
     /// Drops `key` from every tier. Never from the record.

@@ -127,7 +127,8 @@ impl DirectoryTier {
         if verdict == Verdict::SweepFirst
             && let Ok(_mine) = self.room.upkeep.try_lock()
         {
-            let _swept = self.sweep(&SweepPlan::new(touch::now().into(), room::SWEEP_TIME_MAX)).await;
+            let plan = SweepPlan { room_bytes: bytes, ..SweepPlan::new(touch::now().into(), room::SWEEP_TIME_MAX) };
+            let _swept = self.sweep(&plan).await;
             verdict = self.room.judge(bytes);
         }
         if verdict != Verdict::Fits {

@@ -34,6 +34,8 @@ pub struct SweepPlan {
     pub stateless: Duration,
     /// How long it may take. A sweep that is cut short does its part of the work: it judges by what it has seen.
     pub time_max: Duration,
+    /// Bytes of disk that are to be free within the budget when it ends.
+    pub room_bytes: u64,
     /// Where it begins. Sweeps that are cut short and begin anywhere get everywhere.
     pub first: Shard,
 }
@@ -41,7 +43,7 @@ pub struct SweepPlan {
 impl SweepPlan {
     /// A sweep at `now` that may take `time_max`.
     pub fn new(now: Timestamp, time_max: Duration) -> Self {
-        Self { now, grace: GRACE, stateless: STATELESS, time_max, first: Shard(rand::random()) }
+        Self { now, grace: GRACE, stateless: STATELESS, time_max, room_bytes: 0, first: Shard(rand::random()) }
     }
 }
 

@@ -14,5 +14,6 @@ mod record_faults;
 mod record_s3;
 mod settings;
 mod support;
+mod sweep;
 mod tier_conformance;
 mod v1;

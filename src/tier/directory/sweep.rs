@@ -53,13 +53,14 @@ impl Disk {
         let watch = Stopwatch::start();
         // The other half is for doing something about it.
         let mut survey = self.survey(plan, plan.time_max / 2)?;
-        let share = |bytes: u64| (bytes as f64 * survey.seen) as u64;
-        let budget = share(self.budget_bytes(limits));
+        let seen = survey.seen;
+        let budget = self.budget_bytes(limits);
+        let room = budget.saturating_sub(plan.room_bytes);
         let mut sweep = Sweep {
             disk: self,
             plan,
             watch,
-            swept: Swept { seen: survey.seen, ..Swept::default() },
+            swept: Swept { seen, ..Swept::default() },
             trash: Trash::open(self)?,
             retirement: Retirement::default(),
             held: survey.held.iter().map(|key| key.bytes).sum(),
@@ -67,18 +68,18 @@ impl Disk {
         for orphan in &survey.orphans {
             sweep.discard(orphan);
         }
-        if sweep.held > budget {
+        let share = |bytes: u64| (bytes as f64 * seen) as u64;
+        if sweep.held > share(room) {
             survey.held.sort_unstable_by_key(|key| key.used);
-            sweep.evict_down_to(budget / 100 * LOW_WATER_PERCENT, &survey.held, &limits.keep_warm);
+            sweep.evict_down_to(share(room.min(budget / 100 * LOW_WATER_PERCENT)), &survey.held, &limits.keep_warm);
         }
         sweep.retirement.begin_stateless(self, plan, &survey.stateless);
         let (gone, failed) = std::mem::take(&mut sweep.retirement).finish(self, plan, &mut sweep.trash);
         sweep.swept.directories = gone;
         sweep.swept.failed += failed;
-        let room = self.budget_bytes(limits).saturating_sub((sweep.held as f64 / survey.seen) as u64);
-        sweep.swept.unlinked = sweep.trash.unlink(plan, room)?;
+        let whole = |part: u64| (part as f64 / seen) as u64;
+        sweep.swept.unlinked = sweep.trash.unlink(plan, room.saturating_sub(whole(sweep.held)))?;
         views::unlink(&self.root, sweep.trash.viewed(), plan.time_max.saturating_sub(watch.elapsed()));
-        let whole = |part: u64| (part as f64 / survey.seen) as u64;
         let keys = survey.held.len() as u64 - sweep.swept.evicted;
         let bytes = whole(sweep.held) + sweep.trash.bytes();
         Ok(Some(Swept { keys: whole(keys), bytes, trashed: sweep.trash.moved(), ..sweep.swept }))

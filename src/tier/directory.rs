@@ -128,11 +128,15 @@ impl DirectoryTier {
             && let Ok(_mine) = self.room.upkeep.try_lock()
         {
             let plan = SweepPlan { room_bytes: bytes, ..SweepPlan::new(touch::now().into(), room::SWEEP_TIME_MAX) };
-            let _swept = self.sweep(&plan).await;
+            let swept = self.sweep(&plan).await;
             verdict = self.room.judge(bytes);
+            // Where another process is at it, there may be room in a moment.
+            if verdict != Verdict::Fits && !matches!(swept, Ok(None)) {
+                self.room.rest();
+            }
         }
         if verdict != Verdict::Fits {
-            self.room.refused(verdict);
+            self.room.refused();
         }
         verdict == Verdict::Fits
     }

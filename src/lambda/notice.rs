@@ -194,3 +194,6 @@ fn sifted<T: Default + Serialize + DeserializeOwned>(value: &Value, fields: &[&s
     }
     serde_json::from_value(sifted).ok()
 }
+
+#[cfg(test)]
+mod tests;

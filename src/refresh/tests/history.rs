@@ -93,8 +93,8 @@ async fn run(steps: Vec<Step>, order: Vec<prop::sample::Index>) {
         }
     }
     assert!(events.is_empty(), "all have come in the end");
-    for key in 0..KEYS.len() {
-        let truth = Truth { told_at: Some(now), ..truths[key].clone() };
+    for (key, truth) in truths.into_iter().enumerate() {
+        let truth = Truth { told_at: Some(now), ..truth };
         for reader in readers.iter().chain(&refreshing) {
             check(reader, key, &truth, now + MEMORY_MILLIS_MAX).await;
             check(reader, key, &truth, now + NEGATIVE_MILLIS_MAX).await;

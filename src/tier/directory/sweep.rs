@@ -112,7 +112,8 @@ struct Sweep<'a> {
 
 /// What became of a key that was to be evicted.
 enum Evicted {
-    Evicted,
+    /// Nothing is believed of it any more.
+    Gone,
     /// It was used or replaced since it was looked at.
     InUse,
     /// Others go first.
@@ -152,10 +153,10 @@ impl Sweep<'_> {
 
     fn evict_or_count(&mut self, key: &HeldKey, keep_warm: &KeyPatterns) -> Evicted {
         match self.evict(key, keep_warm) {
-            Ok(Evicted::Evicted) => {
+            Ok(Evicted::Gone) => {
                 self.swept.evicted += 1;
                 self.held = self.held.saturating_sub(key.bytes);
-                Evicted::Evicted
+                Evicted::Gone
             }
             Ok(other) => other,
             Err(error) => {
@@ -192,7 +193,7 @@ impl Sweep<'_> {
             self.trash.take(&place.body(&body))?;
         }
         fail_point!("sweep-body-trashed", |_| std::process::abort());
-        Ok(Evicted::Evicted)
+        Ok(Evicted::Gone)
     }
 }
 

@@ -23,7 +23,7 @@ impl Trash {
     pub fn open(disk: &Disk) -> io::Result<Self> {
         let dir = disk.trash();
         match fs::create_dir(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(Self { dir, moved: 0, bytes: 0, viewed: HashSet::new() }),
         }
     }

@@ -73,7 +73,7 @@ fn chore(environment: &Environment, source: Option<&Path>, work: impl AsyncFnOnc
         Err(problems) => return end(MISUSED, problems),
     };
     telemetry::start(config.log_filter.clone(), LogForm::Text);
-    run(work(&config))
+    run(Builder::new_multi_thread(), work(&config))
 }
 
 /// Says what was done, as JSON.

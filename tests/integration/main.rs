@@ -16,6 +16,7 @@ mod record_s3;
 mod settings;
 mod support;
 mod template;
+mod sweep;
 mod tier_conformance;
 mod tier_damage;
 mod tier_protocol;

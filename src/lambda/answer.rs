@@ -88,6 +88,7 @@ impl Payload {
         let (headers, cookies, body) = match self {
             Self::Format1(answer) => (&answer.multi_value_headers, &[][..], &answer.body),
             Self::Format2(answer) => (&answer.headers, &answer.cookies[..], &answer.body),
+            Self::Event(_) => return bytes_of(self),
         };
         let headers = headers.iter().map(|(name, value)| written_at_most(name.as_str().len()) + written_at_most(value.len()));
         let cookies = cookies.iter().map(|cookie| written_at_most(cookie.len()));

@@ -17,4 +17,6 @@ mod settings;
 mod support;
 mod template;
 mod tier_conformance;
+mod tier_damage;
+mod tier_protocol;
 mod v1;

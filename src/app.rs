@@ -5,21 +5,26 @@ use std::sync::Arc;
 use axum::Router;
 
 use crate::cache::Cache;
-use crate::config::{Config, RecordConfig};
+use crate::config::{Config, RecordConfig, Switch};
 use crate::error::Error;
 use crate::function::{Registry, builtin};
 use crate::http::{self, Api};
-use crate::record::{DirectoryRecord, Record};
+use crate::record::{DirectoryRecord, Presign, Record};
 use crate::tier::{DirectoryTier, MemoryTier, SharedTier};
 
 #[cfg(feature = "aws")]
 use crate::{
-    http::{Problem, RefusedBy},
+    config::ResponseMode,
+    http::{Oversize, Problem, RefusedBy},
     lambda::{self, Refusal},
     record::{S3Location, S3Record},
 };
 #[cfg(feature = "aws")]
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
+#[cfg(feature = "aws")]
+use futures_util::FutureExt;
+#[cfg(feature = "aws")]
+use futures_util::future::BoxFuture;
 
 /// Why nothing can be served. Each is a setting to mend, but for the last.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +48,7 @@ pub enum StartError {
 /// # Errors
 /// `Source`, `LocalDataDir`, `NotBuiltIn`.
 pub async fn router(config: &Config) -> Result<Router, StartError> {
-    let record = record(config)?;
+    let (record, presign) = record(config)?;
     let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
         Some(root) => Some(Arc::new(DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?)),
         None => None,
@@ -51,7 +56,7 @@ pub async fn router(config: &Config) -> Result<Router, StartError> {
     let memory = MemoryTier::new(config.memory_budget_bytes);
     let cache = Cache::new(memory, shared, record, config.policy);
     let functions = Arc::new(Registry::new(builtin::all()));
-    Ok(http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes }))
+    Ok(http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign }))
 }
 
 /// Answers Lambda's events until the process ends.
@@ -61,7 +66,11 @@ pub async fn router(config: &Config) -> Result<Router, StartError> {
 #[cfg(feature = "aws")]
 pub async fn lambda(config: &Config) -> Result<(), StartError> {
     let router = router(config).await?;
-    lambda::run(router, refuse).await.map_err(|error| StartError::Runtime(error.to_string()))
+    let mode = match config.response_mode {
+        ResponseMode::Buffered => lambda::Mode::Buffered,
+        ResponseMode::Streamed => lambda::Mode::Streamed,
+    };
+    lambda::run(router, refuse, mode).await.map_err(|error| StartError::Runtime(error.to_string()))
 }
 
 /// This binary does not know Lambda.
@@ -74,25 +83,34 @@ pub async fn lambda(_config: &Config) -> Result<(), StartError> {
 }
 
 #[cfg(feature = "aws")]
-fn refuse(refusal: &Refusal) -> ::http::Response<axum::body::Body> {
+fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, Response> {
     let by = match refusal {
+        Refusal::TooLarge { bytes, bytes_max } => {
+            return async move { http::instead(Oversize { bytes, bytes_max }, &attached).await }.boxed();
+        }
         Refusal::BadEvent | Refusal::BadTarget | Refusal::BadBase64 => RefusedBy::BadRequest,
-        Refusal::TooLarge { .. } => RefusedBy::TooLarge,
         Refusal::TimedOut => RefusedBy::Deadline,
         Refusal::Failed => RefusedBy::Failure,
     };
-    Problem::refused(by, refusal).into_response()
+    async move { Problem::refused(by, &refusal).into_response() }.boxed()
 }
 
-fn record(config: &Config) -> Result<Arc<dyn Record>, StartError> {
+/// The record, and what makes links to it where that is on and it can.
+type Opened = (Arc<dyn Record>, Option<Arc<dyn Presign>>);
+
+fn record(config: &Config) -> Result<Opened, StartError> {
     // A body that fills more than the budget cannot be served from memory.
     let size_max = config.memory_budget_bytes;
     match &config.record {
-        RecordConfig::Directory { root } => Ok(Arc::new(DirectoryRecord::open(root, size_max).map_err(StartError::Source)?)),
+        RecordConfig::Directory { root } => {
+            Ok((Arc::new(DirectoryRecord::open(root, size_max).map_err(StartError::Source)?), None))
+        }
         #[cfg(feature = "aws")]
         RecordConfig::S3 { bucket, prefix, endpoint } => {
             let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone(), endpoint: endpoint.clone() };
-            Ok(Arc::new(S3Record::new(location, size_max)))
+            let record = Arc::new(S3Record::new(location, size_max));
+            let presign = (config.redirect == Switch::On).then(|| Arc::clone(&record) as Arc<dyn Presign>);
+            Ok((record, presign))
         }
         #[cfg(not(feature = "aws"))]
         RecordConfig::S3 { .. } => Err(StartError::NotBuiltIn),

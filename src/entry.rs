@@ -37,6 +37,10 @@ pub struct Facts {
     pub content_encoding: Option<String>,
     /// Checksum of the body.
     pub checksum: Checksum,
+    /// The name by which the record gives these very bytes after the key has changed; `None` where it keeps no old versions.
+    // Left out where there is none: a state that was written before there was such a field reads the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<Arc<str>>,
 }
 
 /// A key's body and facts at one version. Immutable.
@@ -58,8 +62,15 @@ impl Entry {
             content_type: media.content_type,
             content_encoding: media.content_encoding,
             checksum: Checksum::of(&body),
+            version_id: None,
         };
         Self { version, facts, body }
+    }
+
+    /// Adds the name by which the record keeps this version.
+    pub fn kept_as(mut self, version_id: Option<Arc<str>>) -> Self {
+        self.facts.version_id = version_id;
+        self
     }
 }
 

@@ -80,6 +80,7 @@ mod tests {
             content_type: content_type.map(str::to_owned),
             content_encoding: content_encoding.map(str::to_owned),
             checksum: Checksum::of(&Bytes::new()),
+            version_id: None,
         };
         match Format::of(&Key::parse(key, &Prefix::default()).unwrap(), &facts) {
             Ok(format) => Some(format),

@@ -8,7 +8,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
@@ -16,7 +19,10 @@ use serde_json::json;
 use crate::cache::Read;
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::freshness::Timestamp;
+use crate::http::oversize::Source;
 use crate::http::problem::Problem;
+use crate::http::range::Part;
 use crate::http::{Api, ask, conditional, status_header, target, telemetry};
 use crate::key::Key;
 
@@ -36,10 +42,13 @@ pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<R
     })
 }
 
-/// `GET`, `HEAD`: the body as it is in the record.
+/// `GET`, `HEAD`: the body as it is in the record, or the part of it that a GET asks for. Preconditions come before ranges.
+///
+/// Source: RFC 9110, section 13.2.2.
 pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
-    let read = api.cache.read(&key, ask(request.extensions())).await?;
+    let ask = ask(request.extensions());
+    let read = api.cache.read(&key, ask).await?;
     let mut headers = headers(&read);
     if conditional::client_has(request.headers(), &read.entry.version.etag) {
         for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
@@ -47,7 +56,30 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
         }
         return Ok((StatusCode::NOT_MODIFIED, headers, bodiless()).into_response());
     }
-    Ok((headers, Body::from(read.entry.body.clone())).into_response())
+    let entry = &read.entry;
+    let (mut response, part_first) = match part(&request, &read, ask.now.wall) {
+        Part::Whole => ((headers, Body::from(entry.body.clone())).into_response(), None),
+        Part::Bytes { first, last } => {
+            let size = entry.facts.size;
+            let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{size}")).expect("numbers in ASCII");
+            headers.insert(CONTENT_RANGE, range);
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(last - first + 1));
+            // In memory, so that its offsets are of the memory's size.
+            let bytes = entry.body.slice(first as usize..=last as usize);
+            ((StatusCode::PARTIAL_CONTENT, headers, Body::from(bytes)).into_response(), Some(first))
+        }
+        Part::Unsatisfiable => return Err(Problem::range_not_satisfiable(&key, entry.facts.size)),
+    };
+    Source::attach(&mut response, &key, entry, part_first, api.presign.as_ref());
+    Ok(response)
+}
+
+/// Ranges are of GET alone: a HEAD says what the whole is. Source: RFC 9110, section 14.2.
+fn part(request: &Request, read: &Read, now: Timestamp) -> Part {
+    let confirmed_at = Timestamp::from_millis(now.as_millis().saturating_sub(read.age.as_millis() as u64));
+    let is_part =
+        request.method() == Method::GET && conditional::allows_part(request.headers(), &read.entry.version, confirmed_at);
+    if is_part { Part::of(request.headers(), read.entry.facts.size) } else { Part::Whole }
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.
@@ -100,6 +132,7 @@ fn headers(read: &Read) -> HeaderMap {
         headers.insert(CONTENT_ENCODING, coding);
     }
     headers.insert(CONTENT_LENGTH, HeaderValue::from(facts.size));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Ok(etag) = HeaderValue::from_str(&version.etag) {
         headers.insert(ETAG, etag);
     }

@@ -1,10 +1,11 @@
 //! S3 as the record: one GET a fetch, through `aws-sdk-s3`. An edge: it asks for the time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::ChecksumMode;
 use tokio::sync::OnceCell;
 use tracing::warn;
@@ -15,7 +16,7 @@ use crate::freshness::ClockBounds;
 use crate::key::{Key, Prefix, RecordId};
 use crate::record::s3::answer::Got;
 use crate::record::s3::clock::ClockWatch;
-use crate::record::{Answer, Fetched, Record};
+use crate::record::{Answer, Fetched, Presign, PresignedUrl, Record};
 
 mod answer;
 mod body;
@@ -95,17 +96,27 @@ impl S3Record {
         }
     }
 
+    async fn client(&self, key: &Key) -> Result<&Client> {
+        let client = self.client.get_or_try_init(|| client::connect(&self.location, self.given.as_ref())).await;
+        client.map_err(|cause| Error::Unreachable { key: key.clone(), cause })
+    }
+
+    /// What the bucket calls `key`.
+    fn name_of(&self, key: &Key) -> String {
+        format!("{}{}", self.location.prefix.as_str(), key.as_str())
+    }
+
     /// One GET, retried by the SDK where there was no answer or "try again"; and what it shows of the record's clock.
     async fn exchange(&self, key: &Key, condition: Option<&Version>) -> (Result<Got>, Option<ClockBounds>) {
-        let client = match self.client.get_or_try_init(|| client::connect(&self.location, self.given.as_ref())).await {
+        let client = match self.client(key).await {
             Ok(client) => client,
-            Err(cause) => return (Err(Error::Unreachable { key: key.clone(), cause }), None),
+            Err(error) => return (Err(error), None),
         };
         let watch = ClockWatch::default();
         let sent = client
             .get_object()
             .bucket(&self.location.bucket)
-            .key(format!("{}{}", self.location.prefix.as_str(), key.as_str()))
+            .key(self.name_of(key))
             .set_if_none_match(condition.map(|version| version.etag.to_string()))
             .checksum_mode(ChecksumMode::Enabled)
             .customize()
@@ -137,5 +148,19 @@ impl Record for S3Record {
         }
         let answer = tokio::time::timeout_at(deadline.into(), self.ask(key, known)).await;
         answer.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() }))
+    }
+}
+
+#[async_trait]
+impl Presign for S3Record {
+    async fn presign(&self, key: &Key, version_id: &str, valid_for: Duration) -> Result<PresignedUrl> {
+        let cannot = |cause| Error::Unreachable { key: key.clone(), cause };
+        let config = PresigningConfig::expires_in(valid_for).map_err(|error| cannot(error.into()))?;
+        let request =
+            self.client(key).await?.get_object().bucket(&self.location.bucket).key(self.name_of(key)).version_id(version_id);
+        match request.presigned(config).await {
+            Ok(presigned) => Ok(PresignedUrl::new(presigned.uri().to_owned())),
+            Err(refused) => Err(answer::unsent(key.clone(), refused)),
+        }
     }
 }

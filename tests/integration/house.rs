@@ -36,7 +36,7 @@ struct Beside {
 }
 
 /// Statuses that say how a success went; each door knows them of itself. What is no success has one place.
-const SUCCESSES: [(&str, &str); 5] = [
+const SUCCESSES: [(&str, &str); 6] = [
     ("OK", "200"),
     // A POST to /cache brought the key in; DELETE has nothing to say.
     ("CREATED", "201"),
@@ -44,6 +44,8 @@ const SUCCESSES: [(&str, &str); 5] = [
     // The answers to Range and to a condition, which their own modules decide.
     ("PARTIAL_CONTENT", "206"),
     ("NOT_MODIFIED", "304"),
+    // The bytes are elsewhere, says http/oversize.rs; nothing has failed.
+    ("TEMPORARY_REDIRECT", "307"),
 ];
 
 /// The longest a file may be, tests left out: past this nobody reads it from the top.

@@ -13,6 +13,11 @@ use crate::key::Key;
 use crate::record::s3::body::{self, Lengths};
 use crate::record::s3::clock::parse_date;
 
+/// The version id of what was put while the bucket kept no versions; the next such put replaces it.
+///
+/// Source: S3, "Working with objects in a versioning-suspended bucket".
+const NO_VERSION: &str = "null";
+
 /// What S3 gave, nothing included.
 #[derive(Debug)]
 pub(super) enum Got {
@@ -57,8 +62,9 @@ pub(super) async fn entry(key: &Key, output: GetObjectOutput, size_max: u64) -> 
     let last_modified = Timestamp::from_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
     let media = Media { content_type: output.content_type, content_encoding: output.content_encoding };
     let announced = output.content_length.and_then(|length| u64::try_from(length).ok());
+    let version_id = output.version_id.filter(|id| !matches!(id.as_str(), "" | NO_VERSION)).map(Into::into);
     let body = body::read(key, output.body, Lengths { announced, size_max }).await?;
-    Ok(Entry::new(Version { etag, last_modified }, media, body))
+    Ok(Entry::new(Version { etag, last_modified }, media, body).kept_as(version_id))
 }
 
 /// Tells what it means that S3 gave no object.
@@ -92,7 +98,7 @@ pub(super) fn judge(key: &Key, refused: SdkError<GetObjectError, HttpResponse>) 
 }
 
 /// Tells what it means that there was no answer.
-fn unsent(key: Key, failed: SdkError<GetObjectError, HttpResponse>) -> Error {
+pub(super) fn unsent(key: Key, failed: SdkError<GetObjectError, HttpResponse>) -> Error {
     let cause: Cause = match failed.into_source() {
         Ok(source) => source.into(),
         Err(failed) => failed.into(),

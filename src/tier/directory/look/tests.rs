@@ -49,6 +49,7 @@ fn a_state_is_written_byte_for_byte_as_ever() {
             content_type: Some("application/vnd.apache.parquet".into()),
             content_encoding: None,
             checksum: Checksum::of(b"123456789"),
+            version_id: None,
         },
         body: "0123456789abcdef.0123456789abcdef0123456789abcdef.body".into(),
         confirmed_at: Timestamp::from_millis(1_700_000_001_234),

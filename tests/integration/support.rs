@@ -4,5 +4,6 @@ pub mod client;
 pub mod emulator;
 pub mod fault_server;
 pub mod proxy;
+pub mod runtime_api;
 pub mod seaweed;
 pub mod serve;

@@ -16,9 +16,13 @@ mod emulator;
 mod http_door;
 mod lambda_door;
 mod read;
+#[path = "../../tests/integration/support/runtime_api.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod runtime_api;
 #[path = "../../tests/integration/support/seaweed.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod seaweed;
+mod stream_door;
 mod table;
 
 /// Names the variable that tells a process which part it plays.
@@ -36,6 +40,7 @@ async fn main() -> ExitCode {
         None => bench().await,
         Some(http_door::BARE_HANDLER) => http_door::serve_bare_handler().await,
         Some(lambda_door::EMPTY_FUNCTION) => lambda_door::run_empty_function().await,
+        Some(stream_door::STREAMING_FUNCTION) => stream_door::run_streaming_function().await,
         Some(lambda_door::BARE_FUNCTION) => lambda_door::run_bare_function().await,
         Some(other) => panic!("{PART} cannot be {other}"),
     }
@@ -54,9 +59,13 @@ async fn bench() {
     // No target: it splits the row above into what the bytes cost and what we do.
     let mut same_bytes = Row::new("GET in Lambda", "lambda_http, same 4 KB", Unit::Microseconds, None);
 
+    // No target either: what it costs to send 64 MB is in both.
+    let mut streams = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Microseconds, None);
+
     let cache = read::WarmCache::start().await;
     let servers = http_door::Servers::start().await;
     let functions = lambda_door::Functions::start().await;
+    let streaming = stream_door::Functions::start().await;
     let load_before = table::load();
     for _ in 0..RUNS {
         reads.add(cache.read_nanos().await, read::clock_nanos());
@@ -64,7 +73,8 @@ async fn bench() {
         let ours = functions.ours.invocation_micros().await;
         invocations.add(ours, functions.empty.invocation_micros().await);
         same_bytes.add(ours, functions.bare.invocation_micros().await);
+        streams.add(streaming.ours_micros().await, streaming.bare_micros().await);
     }
     println!("load of the machine before: {load_before}; after, this included: {}\n", table::load());
-    table::print(&[reads, gets, invocations, same_bytes]);
+    table::print(&[reads, gets, invocations, same_bytes, streams]);
 }

@@ -34,7 +34,7 @@ pub(super) struct Source {
     key: Key,
     /// Offset of the answer's first byte in the object, where a part was asked for.
     part_first: Option<u64>,
-    version_id: Option<Arc<str>>,
+    version_id: Option<Box<str>>,
     presign: Option<Arc<dyn Presign>>,
 }
 

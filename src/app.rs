@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use crate::cache::Cache;
-use crate::config::{Config, RecordConfig, Switch};
+use crate::config::{Config, RecordConfig};
 use crate::error::Error;
 use crate::function::{Registry, builtin};
 use crate::http::{self, Api};
@@ -14,7 +14,7 @@ use crate::tier::{DirectoryTier, MemoryTier, SharedTier};
 
 #[cfg(feature = "aws")]
 use crate::{
-    config::ResponseMode,
+    config::{ResponseMode, Switch},
     http::{Oversize, Problem, RefusedBy},
     lambda::{self, Refusal},
     record::{S3Location, S3Record},

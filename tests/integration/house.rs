@@ -152,6 +152,7 @@ fn only_the_s3_record_and_the_lambda_door_name_aws() {
             ("src/http/v1.rs", "fn f(event: lambda_http::Request) {}"),
             ("src/cli/serve.rs", "use lambda_runtime as loop_;"),
             ("src/main.rs", "lambda_runtime::run(f);"),
+            ("src/main.rs", "use lambda_runtime_api_client::PooledClient;"),
         ],
         &[
             ("src/record/s3.rs", "use aws_sdk_s3::Client;"),
@@ -275,7 +276,7 @@ fn statuses(source: &Source) -> Vec<Breach> {
 }
 
 fn aws(source: &Source) -> Vec<Breach> {
-    let is_aws = |name: &str| name.starts_with("aws_") || matches!(name, "lambda_http" | "lambda_runtime");
+    let is_aws = |name: &str| name.starts_with("aws_") || name.starts_with("lambda_runtime") || name == "lambda_http";
     let is_allowed = source.module.starts_with(&["record".into(), "s3".into()]) || matches!(source.room(), "lambda" | "app");
     let named = source.paths.iter().filter(|path| !is_allowed && is_aws(&path.segments[0]));
     named

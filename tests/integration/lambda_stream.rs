@@ -330,13 +330,25 @@ async fn a_stream_that_is_known_to_be_too_long_is_a_refusal() {
     assert!(String::from_utf8_lossy(&got.body).contains("TooLarge"), "{got:?}");
 }
 
+/// Pitfall 28, with the real binary: an answer that Lambda takes too slowly is cut before the invocation is killed, and the cut
+/// reaches Lambda as an error.
 #[tokio::test]
-async fn the_trailers_of_a_cut_stream_reach_lambda() {
-    let service = always(|| Response::new(Body::from_stream(futures_util::stream::iter([Ok("some"), Err("off")]))));
-    let streamed = LambdaDoor::new(service, refuse).stream(Door::RestApi, event(Door::RestApi), in_a_minute()).await;
-    let outcome = crate::support::runtime_api::post_streamed(streamed.into_body()).await;
-    assert_eq!(outcome.trailers["lambda-runtime-function-error-type"], "Answer.BrokeOff");
-    assert!(outcome.body.ends_with(b"some"), "{outcome:?}");
+async fn a_stream_that_does_not_end_in_time_fails_before_it_is_killed() {
+    // More than the sockets between hold.
+    const SIZE: usize = 48 << 20;
+    let record = FaultServer::start().await;
+    record.put("large.csv", vec![b'x'; SIZE]);
+    let function = function(&record, &[("CACHE_API_RESPONSE_MODE", "streamed")]).await;
+    let event = request(Door::RestApi, "GET", "/cache/large.csv");
+    let whole = Got::of(&function.invoke(&event).await);
+    assert_eq!((whole.status, whole.body.len()), (200, SIZE));
+    function.read_late(Duration::from_millis(1350));
+    let cut = function.invoke_within(&event, Duration::from_millis(1500)).await;
+    assert_eq!(cut.trailers["lambda-runtime-function-error-type"], "Answer.TimedOut", "{:?}", cut.headers);
+    assert!(cut.trailers.contains_key("lambda-runtime-function-error-body"));
+    assert!(cut.body.len() < SIZE, "{}", cut.body.len());
+    let next = Got::of(&function.invoke(&event).await);
+    assert_eq!((next.status, next.body.len()), (200, SIZE), "the next one is whole again");
 }
 
 /// "An instance may have many requests at once: they share one warm cache", and one GET of the record.

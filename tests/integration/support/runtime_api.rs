@@ -66,6 +66,8 @@ struct Shared {
     /// The process to freeze as soon as it has answered.
     freeze: Mutex<Option<String>>,
     frozen: AtomicBool,
+    /// How long the next answer is left unread.
+    pause: Mutex<Option<Duration>>,
     /// Invocations handed out and not answered yet.
     under_way: AtomicU64,
 }
@@ -127,6 +129,11 @@ impl RuntimeApi {
         *self.shared.freeze.lock().unwrap() = Some(self.process_id.clone());
     }
 
+    /// Leaves the next answer unread for so long, as a Lambda does whose client is slow.
+    pub fn read_late(&self, pause: Duration) {
+        *self.shared.pause.lock().unwrap() = Some(pause);
+    }
+
     /// Whether the process was frozen.
     pub fn is_frozen(&self) -> bool {
         self.shared.frozen.load(Ordering::SeqCst)
@@ -186,29 +193,6 @@ async fn serve() -> (String, Arc<Shared>, mpsc::UnboundedSender<Event>) {
     (address, shared, sender)
 }
 
-/// Sends a streamed answer as a function would, through a real connection, and gives what arrives.
-pub async fn post_streamed<B>(body: B) -> Outcome
-where
-    B: hyper::body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + 'static,
-{
-    let (address, shared, _events) = serve().await;
-    let (sender, outcome) = oneshot::channel();
-    shared.waiting().insert(0, sender);
-    shared.under_way.fetch_add(1, Ordering::SeqCst);
-    let stream = tokio::net::TcpStream::connect(&address).await.expect("the server listens");
-    let (mut connection, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-    tokio::spawn(driver);
-    let request = Request::post("/2018-06-01/runtime/invocation/0/response")
-        .header("host", address)
-        .header("transfer-encoding", "chunked")
-        .header("trailer", "lambda-runtime-function-error-type")
-        .header("trailer", "lambda-runtime-function-error-body")
-        .body(Box::pin(body))
-        .expect("a request");
-    connection.send_request(request).await.expect("an answer");
-    outcome.await.expect("what arrived")
-}
-
 type Events = Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>;
 
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>, events: Events) -> Result<Response<Full<Bytes>>, hyper::Error> {
@@ -229,6 +213,10 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>, events: Events)
             let id: u64 = id.parse().expect("an id that was given");
             let endpoint = (*endpoint).to_owned();
             let (parts, body) = request.into_parts();
+            let pause = shared.pause.lock().unwrap().take();
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
             let collected = body.collect().await?;
             let trailers = collected.trailers().cloned().unwrap_or_default();
             if let Some(process_id) = shared.freeze.lock().unwrap().take() {

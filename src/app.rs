@@ -14,17 +14,24 @@ use crate::tier::{DirectoryTier, MemoryTier, SharedTier};
 
 #[cfg(feature = "aws")]
 use crate::{
+    cache::Ask,
     config::{ResponseMode, Switch},
     http::{Oversize, Problem, RefusedBy},
-    lambda::{self, Refusal},
+    key::KeyPatterns,
+    lambda::{self, Bucket, Chores, Events, LambdaDoor, Refusal, Undone},
     record::{S3Location, S3Record},
+    refresh::Refresher,
 };
+#[cfg(feature = "aws")]
+use async_trait::async_trait;
 #[cfg(feature = "aws")]
 use axum::response::{IntoResponse, Response};
 #[cfg(feature = "aws")]
 use futures_util::FutureExt;
 #[cfg(feature = "aws")]
 use futures_util::future::BoxFuture;
+#[cfg(feature = "aws")]
+use serde_json::Value;
 
 /// Why nothing can be served. Each is a setting to mend, but for the last.
 #[derive(Debug, thiserror::Error)]
@@ -48,15 +55,8 @@ pub enum StartError {
 /// # Errors
 /// `Source`, `LocalDataDir`, `NotBuiltIn`.
 pub async fn router(config: &Config) -> Result<Router, StartError> {
-    let (record, presign) = record(config)?;
-    let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
-        Some(root) => Some(Arc::new(DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?)),
-        None => None,
-    };
-    let memory = MemoryTier::new(config.memory_budget_bytes);
-    let cache = Cache::new(memory, shared, record, config.policy);
-    let functions = Arc::new(Registry::new(builtin::all()));
-    Ok(http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign }))
+    let (cache, presign) = cache(config).await?;
+    Ok(router_over(cache, presign, config))
 }
 
 /// Answers Lambda's events until the process ends.
@@ -65,12 +65,21 @@ pub async fn router(config: &Config) -> Result<Router, StartError> {
 /// As [`router`], and `Runtime`.
 #[cfg(feature = "aws")]
 pub async fn lambda(config: &Config) -> Result<(), StartError> {
-    let router = router(config).await?;
+    let (cache, presign) = cache(config).await?;
+    let mut door = LambdaDoor::new(router_over(Arc::clone(&cache), presign, config), refuse);
+    // A directory sends no events.
+    if let RecordConfig::S3 { bucket, prefix, .. } = &config.record {
+        door = door.with_events(Arc::new(Events {
+            refresher: Refresher::new(cache, config.keep_warm.clone()),
+            bucket: Bucket { name: bucket.clone(), prefix: prefix.clone() },
+            chores: Arc::new(Household),
+        }));
+    }
     let mode = match config.response_mode {
         ResponseMode::Buffered => lambda::Mode::Buffered,
         ResponseMode::Streamed => lambda::Mode::Streamed,
     };
-    lambda::run(router, refuse, mode).await.map_err(|error| StartError::Runtime(error.to_string()))
+    lambda::run(door, mode).await.map_err(|error| StartError::Runtime(error.to_string()))
 }
 
 /// This binary does not know Lambda.
@@ -95,10 +104,44 @@ fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, 
     async move { Problem::refused(by, &refusal).into_response() }.boxed()
 }
 
-/// The record, and what makes links to it where that is on and it can.
-type Opened = (Arc<dyn Record>, Option<Arc<dyn Presign>>);
+/// Does the tasks of a function.
+#[cfg(feature = "aws")]
+struct Household;
 
-fn record(config: &Config) -> Result<Opened, StartError> {
+#[cfg(feature = "aws")]
+#[async_trait]
+impl Chores for Household {
+    async fn warm(&self, _patterns: Option<KeyPatterns>, _ask: Ask) -> Result<Value, Undone> {
+        Err(Undone::NotBuiltIn { task: "warm" })
+    }
+
+    async fn sweep(&self, _ask: Ask) -> Result<Value, Undone> {
+        Err(Undone::NotBuiltIn { task: "sweep" })
+    }
+
+    async fn doctor(&self, _ask: Ask) -> Result<Value, Undone> {
+        Err(Undone::NotBuiltIn { task: "doctor" })
+    }
+}
+
+/// What makes links to the record, where that is on and it can.
+type Links = Option<Arc<dyn Presign>>;
+
+async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
+    let (record, presign) = record(config)?;
+    let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
+        Some(root) => Some(Arc::new(DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?)),
+        None => None,
+    };
+    Ok((Cache::new(MemoryTier::new(config.memory_budget_bytes), shared, record, config.policy), presign))
+}
+
+fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
+    let functions = Arc::new(Registry::new(builtin::all()));
+    http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign })
+}
+
+fn record(config: &Config) -> Result<(Arc<dyn Record>, Links), StartError> {
     // A body that fills more than the budget cannot be served from memory.
     let size_max = config.memory_budget_bytes;
     match &config.record {

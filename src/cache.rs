@@ -14,7 +14,7 @@ use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::Record;
 use crate::tier::memory::{DerivedName, Held};
-use crate::tier::{Doubted, Health, Listed, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
+use crate::tier::{Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
 
 mod answer;
 mod counters;
@@ -116,6 +116,16 @@ impl Cache {
             held.doubt();
         }
         written
+    }
+
+    /// Whether there is a body of `key` to confirm, be it believed or not: in the shared tier, or in memory where that is all.
+    ///
+    /// A shared tier that does not say is taken to have one.
+    pub async fn holds(&self, key: &Key) -> bool {
+        match &self.shared {
+            Some(shared) => !matches!(shared.look(key, None).await, Ok(Looked::Same | Looked::Other { state: None, .. })),
+            None => self.memory.held(key).is_some_and(|held| held.entry.is_some()),
+        }
     }
 
     /// Drops `key` from every tier. Never from the record.
@@ -310,4 +320,4 @@ struct Handed {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,6 +13,7 @@ use table::{Row, Target, Unit};
 mod client;
 #[path = "../../tests/integration/support/emulator.rs"]
 mod emulator;
+mod events;
 mod http_door;
 mod lambda_door;
 mod read;
@@ -61,8 +62,12 @@ async fn bench() {
 
     // No target either: what it costs to send 64 MB is in both.
     let mut streams = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Microseconds, None);
+    // No targets but those that the runs assert: at most a confirmation a key, and nothing left of what nobody reads.
+    let mut batches = Row::new("1000 events, 100 keys", "100 updates in turn", Unit::Milliseconds, None);
+    let mut unread = Row::new("10^5 events, unread keys", "mkdir and rmdir, in turn", Unit::Milliseconds, None);
 
     let cache = read::WarmCache::start().await;
+    let told = events::Told::start().await;
     let servers = http_door::Servers::start().await;
     let functions = lambda_door::Functions::start().await;
     let streaming = stream_door::Functions::start().await;
@@ -74,7 +79,9 @@ async fn bench() {
         invocations.add(ours, functions.empty.invocation_micros().await);
         same_bytes.add(ours, functions.bare.invocation_micros().await);
         streams.add(streaming.ours_micros().await, streaming.bare_micros().await);
+        batches.add(told.batch_millis().await, told.updates_millis().await);
+        unread.add(told.unread_millis().await, told.directories_millis());
     }
     println!("load of the machine before: {load_before}; after, this included: {}\n", table::load());
-    table::print(&[reads, gets, invocations, same_bytes, streams]);
+    table::print(&[reads, gets, invocations, same_bytes, streams, batches, unread]);
 }

@@ -9,15 +9,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use crate::cache::Read;
-use crate::entry::Entry;
+use crate::entry::{Entry, Facts, Version};
 use crate::error::Error;
 use crate::freshness::Timestamp;
 use crate::http::oversize::Source;
@@ -49,28 +48,20 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     let key = target::key(&api.cache, request.uri())?;
     let ask = ask(request.extensions());
     let read = api.cache.read(&key, ask).await?;
-    let mut headers = headers(&read);
-    if conditional::client_has(request.headers(), &read.entry.version.etag) {
-        for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
-            headers.remove(name);
-        }
-        return Ok((StatusCode::NOT_MODIFIED, headers, bodiless()).into_response());
-    }
-    let entry = &read.entry;
-    let (mut response, part_first) = match part(&request, &read, ask.now.wall) {
-        Part::Whole => ((headers, Body::from(entry.body.clone())).into_response(), None),
-        Part::Bytes { first, last } => {
-            let size = entry.facts.size;
-            let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{size}")).expect("numbers in ASCII");
-            headers.insert(CONTENT_RANGE, range);
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(last - first + 1));
-            // In memory, so that its offsets are of the memory's size.
-            let bytes = entry.body.slice(first as usize..=last as usize);
-            ((StatusCode::PARTIAL_CONTENT, headers, Body::from(bytes)).into_response(), Some(first))
-        }
-        Part::Unsatisfiable => return Err(Problem::range_not_satisfiable(&key, entry.facts.size)),
+    let mut response = if conditional::client_has(request.headers(), &read.entry.version.etag) {
+        let mut response = Response::new(bodiless());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        let asked = part(&request, &read, ask.now.wall);
+        let mut response = body(asked, &key, &read.entry)?;
+        write_form(response.headers_mut(), &read.entry.facts);
+        let part_first = if let Part::Bytes { first, .. } = asked { Some(first) } else { None };
+        Source::attach(&mut response, &key, &read.entry, part_first, api.presign.as_ref());
+        response
     };
-    Source::attach(&mut response, &key, entry, part_first, api.presign.as_ref());
+    write_version(response.headers_mut(), &read.entry.version);
+    status_header::write(response.headers_mut(), &read);
     Ok(response)
 }
 
@@ -80,6 +71,22 @@ fn part(request: &Request, read: &Read, now: Timestamp) -> Part {
     let is_part =
         request.method() == Method::GET && conditional::allows_part(request.headers(), &read.entry.version, confirmed_at);
     if is_part { Part::of(request.headers(), read.entry.facts.size) } else { Part::Whole }
+}
+
+/// The body, or the part of it that is asked for, which is said.
+fn body(part: Part, key: &Key, entry: &Entry) -> Result<Response, Problem> {
+    match part {
+        Part::Whole => Ok(Response::new(Body::from(entry.body.clone()))),
+        Part::Bytes { first, last } => {
+            // In memory, so that its offsets are of the memory's size.
+            let mut response = Response::new(Body::from(entry.body.slice(first as usize..=last as usize)));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{}", entry.facts.size)).expect("numbers in ASCII");
+            response.headers_mut().insert(CONTENT_RANGE, range);
+            Ok(response)
+        }
+        Part::Unsatisfiable => Err(Problem::range_not_satisfiable(key, entry.facts.size)),
+    }
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.
@@ -109,6 +116,12 @@ pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Re
     Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
 }
 
+/// All other methods.
+pub(super) async fn refuse_method(method: Method, uri: Uri) -> Problem {
+    let key = target::key_text(&uri).ok().filter(|_| uri.path().starts_with("/cache"));
+    Problem::method_not_allowed(&method, uri.path()).about(key.as_deref())
+}
+
 /// Nobody who sends data along may think that it was written.
 fn refuse_body(request: &Request, key: &Key) -> Result<(), Problem> {
     match request.body().size_hint().exact() {
@@ -123,24 +136,25 @@ fn bodiless() -> Body {
     Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
 }
 
-fn headers(read: &Read) -> HeaderMap {
-    let Entry { version, facts, .. } = &*read.entry;
-    let mut headers = HeaderMap::new();
+/// Says what form a body has. Its length comes with it.
+fn write_form(headers: &mut HeaderMap, facts: &Facts) {
+    // Room for all that an answer says: to grow on the way costs as much as to fill in.
+    headers.reserve(10);
     let content_type = facts.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     headers.insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     if let Some(coding) = facts.content_encoding.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
         headers.insert(CONTENT_ENCODING, coding);
     }
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(facts.size));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+fn write_version(headers: &mut HeaderMap, version: &Version) {
     if let Ok(etag) = HeaderValue::from_str(&version.etag) {
         headers.insert(ETAG, etag);
     }
     let last_modified = httpdate::fmt_http_date(version.last_modified.into());
     headers.insert(LAST_MODIFIED, HeaderValue::from_str(&last_modified).expect("a date in ASCII"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    status_header::write(&mut headers, read);
-    headers
 }
 
 /// What POST and PUT say of an object: {"key", "size" in bytes, "etag", "last_modified", "content_type"}.

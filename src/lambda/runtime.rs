@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
@@ -16,7 +17,7 @@ use tower::{Service, ServiceExt};
 
 use crate::freshness::Deadline;
 use crate::lambda::stream::StreamLayer;
-use crate::lambda::{Door, Payload, Refusal, Shape, Streamed, Unanswered};
+use crate::lambda::{Door, Events, Payload, Refusal, Shape, Streamed, Unanswered};
 
 /// Time that the service is told to leave to the door, enough to say in its own words that the time is over.
 const SERVICE_LEAVES: Duration = Duration::from_millis(500);
@@ -43,12 +44,11 @@ pub enum Mode {
 ///
 /// # Panics
 /// Lambda's own variables (`AWS_LAMBDA_RUNTIME_API` and the function's name, version and memory) are missing.
-pub async fn run<S>(service: S, refuse: Refuse, mode: Mode) -> Result<(), lambda_runtime::Error>
+pub async fn run<S>(door: LambdaDoor<S>, mode: Mode) -> Result<(), lambda_runtime::Error>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    let door = LambdaDoor::new(service, refuse);
     let whole = door.clone();
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<Value>| {
         let door = whole.clone();
@@ -65,6 +65,7 @@ where
 pub struct LambdaDoor<S> {
     service: S,
     refuse: Refuse,
+    events: Option<Arc<Events>>,
 }
 
 impl<S> LambdaDoor<S>
@@ -72,18 +73,27 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    /// A door to `service`, each of whose requests has a [`Deadline`] among its extensions.
+    /// A door to `service`, each of whose requests has a [`Deadline`] among its extensions. Events that are no requests have no
+    /// answer.
     pub fn new(service: S, refuse: Refuse) -> Self {
-        Self { service, refuse }
+        Self { service, refuse, events: None }
+    }
+
+    /// Has `events` answer what is no request.
+    pub fn with_events(self, events: Arc<Events>) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// Answers one event, before `ends_at`.
     ///
     /// # Errors
-    /// The event is no request. All that goes wrong with a request is an answer.
+    /// The event is no request, and has to be sent again or has no answer. All that goes wrong with a request is an answer.
     pub async fn answer(&self, event: Value, ends_at: Instant) -> Result<Payload, Unanswered> {
         let shape = Shape::of(&event);
-        let Shape::Request(door) = shape else { return Err(Unanswered { shape }) };
+        let Shape::Request(door) = shape else {
+            let events = self.events.as_ref().ok_or(Unanswered::Unknown { shape })?;
+            return Ok(Payload::Event(events.answer(shape, &event, ends_at).await?));
+        };
         Ok(self.answer_whole(door, event, ends_at).await)
     }
 

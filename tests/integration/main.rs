@@ -7,6 +7,7 @@ mod house;
 mod http_door;
 mod keys_at_doors;
 mod lambda_door;
+mod lambda_events;
 mod lambda_limits;
 mod lambda_stream;
 mod readme;

@@ -35,6 +35,24 @@ async fn a_doubt_is_seen_at_once_by_the_instance_that_raised_it() {
 }
 
 #[tokio::test]
+async fn a_look_that_began_before_a_doubt_is_not_remembered_after_it() {
+    let world = World::new();
+    world.record.set("a", "1");
+    world.record.set("b", "1");
+    let one = world.instance().await;
+    one.read("a", 0).await.unwrap();
+    let gate = one.tier.as_ref().unwrap().hold_back_root_epoch();
+    let looking = one.reading("b", one.at(1_000));
+    gate.asked().await;
+    one.doubt("a").await;
+    gate.release();
+    looking.await.unwrap().unwrap();
+    one.calls();
+    one.read("a", 1_000).await.unwrap();
+    assert_eq!(one.calls().first(), Some(&"root_epoch"), "the look under way had seen the epoch from before the doubt");
+}
+
+#[tokio::test]
 async fn an_update_asks_the_record_once_and_answers_the_new_version() {
     let world = World::new();
     for one in [world.instance().await, world.alone()] {

@@ -1,5 +1,7 @@
 //! A record, a directory, instances on them, and a time that passes when it is told to.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,22 @@ impl World {
     /// An instance without a shared tier.
     pub fn alone(&self) -> Instance {
         self.with(None)
+    }
+
+    /// The files of the shared directory, with what is in them.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut directories = vec![self.directory.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for found in std::fs::read_dir(directory).unwrap().map(|found| found.unwrap().path()) {
+                if found.is_dir() {
+                    directories.push(found);
+                } else {
+                    files.insert(found.clone(), std::fs::read(found).unwrap());
+                }
+            }
+        }
+        files
     }
 
     fn with(&self, tier: Option<Arc<FailingTier>>) -> Instance {

@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{sleep_until, timeout_at};
 
 use crate::cache::{Ask, Cache, Read, Served};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::freshness::Moment;
 use crate::key::{Key, KeyPatterns};
 use crate::tier::Doubted;
@@ -81,8 +81,8 @@ impl Refresher {
         let doubted = outcomes.iter().filter(|(_, outcome)| **outcome == Outcome::Unconfirmed);
         let doubted: BTreeSet<_> = doubted.map(|(key, _)| key.clone()).collect();
         let confirmations = in_time(doubted, deadline).map(async |key| {
-            let outcome = self.confirm(&key, Ask { now: clock(), deadline }).await;
-            (key, outcome)
+            let confirmed = timeout_at(deadline.into(), self.confirm(&key, Ask { now: clock(), deadline })).await;
+            (key, confirmed.unwrap_or(Outcome::Unconfirmed))
         });
         outcomes.extend(confirmations.buffer_unordered(KEYS_AT_A_TIME).collect::<Vec<_>>().await);
         outcomes
@@ -91,7 +91,8 @@ impl Refresher {
     /// `Unconfirmed` where there is something to confirm or to fetch.
     async fn doubt(&self, key: &Key, deadline: Instant) -> Outcome {
         let doubted = timeout_at(deadline.into(), self.cache.doubt(key)).await;
-        match doubted.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() })) {
+        let too_late = |late| Error::NotWritten { key: key.clone(), verb: "doubted", cause: Cause::from(late) };
+        match doubted.unwrap_or_else(|late| Err(too_late(late))) {
             Ok(Doubted::NobodyHeld) if !self.keep_warm.matches(key.as_str()) => Outcome::NotHeld,
             Ok(Doubted::NobodyHeld | Doubted::Written) => Outcome::Unconfirmed,
             Err(error) => {
@@ -107,8 +108,7 @@ impl Refresher {
         if !was_held && !self.keep_warm.matches(key.as_str()) {
             return Outcome::NotHeld;
         }
-        let read = timeout_at(ask.deadline.into(), self.cache.read(key, ask)).await;
-        match read.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() })) {
+        match self.cache.read(key, ask).await {
             Ok(Read { served: Served::Stale(_), .. } | Read { stored: false, .. }) => Outcome::Unconfirmed,
             Ok(_) if was_held => Outcome::Confirmed,
             Ok(_) => Outcome::Created,

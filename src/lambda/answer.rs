@@ -111,8 +111,8 @@ impl Payload {
             // One of the two maps is empty.
             Self::LoadBalancer(answer) if answer.headers.is_empty() => (&answer.multi_value_headers, &[][..], &answer.body),
             Self::LoadBalancer(answer) => (&answer.headers, &[][..], &answer.body),
-            // Not estimated but counted.
-            Self::Event(_) => return u64::MAX,
+            // Short, and bounded by the event that it answers.
+            Self::Event(_) => return bytes_of(self),
         };
         let headers = headers.iter().map(|(name, value)| written_at_most(name.as_str().len()) + written_at_most(value.len()));
         let cookies = cookies.iter().map(|cookie| written_at_most(cookie.len()));

@@ -15,10 +15,12 @@ use cache_api::lambda::{Bucket, Chores, Events, LambdaDoor, Shape, Unanswered, U
 use cache_api::record::{DirectoryRecord, Record};
 use cache_api::refresh::Refresher;
 use cache_api::tier::{DirectoryTier, MemoryTier};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::emulator::Emulator;
+use crate::support::proxy::Proxy;
 use crate::support::seaweed::{KEYS, seaweed};
 
 /// What the names of event files begin with that are no requests.
@@ -391,6 +393,28 @@ async fn an_event_at_one_function_changes_the_answers_of_the_other() {
     refresh.invoke(&put_in(&bucket.name, "a.json")).await;
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_eq!(api.invoke(&get("a.json")).await["statusCode"], 404);
+}
+
+/// "Confirm: one conditional GET", as S3 sees it.
+#[tokio::test]
+async fn a_confirmation_is_one_conditional_request_that_moves_no_body() {
+    let seaweed = seaweed().await;
+    let bucket = seaweed.create_bucket().await;
+    bucket.put_object("a.json", "1").await;
+    let (proxy, local) = (Proxy::start(seaweed.address()).await, tempfile::tempdir().unwrap());
+    let endpoint = proxy.endpoint();
+    let emulator = start(&bucket.name, local.path(), &[("AWS_ENDPOINT_URL_S3", &endpoint)]).await;
+    emulator.invoke(&get("a.json")).await;
+    assert_eq!(proxy.take().len(), 1);
+    for event in [put_in(&bucket.name, "a.json"), batch(&[("1", put_in(&bucket.name, "a.json").to_string())])] {
+        emulator.invoke(&event).await;
+        let exchanges = proxy.take();
+        let [confirmation] = &exchanges[..] else { panic!("{exchanges:?}") };
+        assert_eq!((confirmation.status, confirmation.body_bytes), (StatusCode::NOT_MODIFIED, 0));
+        assert!(confirmation.asked.header("if-none-match").is_some(), "{confirmation:?}");
+    }
+    emulator.invoke(&put_in(&bucket.name, "unread.json")).await;
+    assert_eq!(proxy.take().len(), 0, "nobody holds it");
 }
 
 async fn start(bucket: &str, local: &Path, more: &[(&str, &str)]) -> Emulator {

@@ -188,7 +188,8 @@ impl Cache {
             {
                 return self.hit(key, held, TierName::Memory, ask, timings).await;
             }
-            let grounds = match self.look(key, held, ask, &mut timings).await {
+            // In a box, so that a hit, which most reads are, makes no room for it.
+            let grounds = match Box::pin(self.look(key, held, ask, &mut timings)).await {
                 Sight::Hit(held, tier) if past == Past::Welcome => return self.hit(key, &held, tier, ask, timings).await,
                 Sight::Hit(held, _) => Grounds { token: held.token, epoch: held.vouchers().epoch },
                 Sight::Ask(grounds) => grounds,

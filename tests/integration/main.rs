@@ -17,5 +17,8 @@ mod record_faults;
 mod record_s3;
 mod settings;
 mod support;
+mod template;
 mod tier_conformance;
+mod tier_damage;
+mod tier_protocol;
 mod v1;

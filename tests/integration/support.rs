@@ -1,4 +1,4 @@
-//! The real parts that tests start and stop: servers, emulators, clients.
+//! The real parts that tests start and stop: servers, emulators, clients, a tier.
 
 pub mod client;
 pub mod emulator;
@@ -7,3 +7,4 @@ pub mod proxy;
 pub mod runtime_api;
 pub mod seaweed;
 pub mod serve;
+pub mod tier;

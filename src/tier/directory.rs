@@ -30,6 +30,7 @@ mod layout;
 mod listing;
 mod look;
 mod nonce;
+pub mod survey;
 mod touch;
 mod view;
 

@@ -1,0 +1,178 @@
+//! Whether LOCAL_DATA_DIR can be stood on: it is a directory, and this process may write there.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+
+use crate::doctor::Finding;
+use crate::tier::directory::survey::LAYOUT_DIR;
+
+const CHECK: &str = "local-data-dir";
+
+/// What the names of scratch directories begin with.
+pub(super) const SCRATCH: &str = "doctor-";
+
+/// A directory of the doctor's own beneath LOCAL_DATA_DIR, removed with all that is in it when this is dropped.
+pub(in crate::doctor) struct Scratch {
+    pub path: PathBuf,
+    /// Our directory, where it was made for this.
+    made: Option<PathBuf>,
+}
+
+impl Scratch {
+    fn make(root: &Path) -> io::Result<Self> {
+        let ours = root.join(LAYOUT_DIR);
+        let made = match fs::create_dir(&ours) {
+            Ok(()) => Some(ours.clone()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+            Err(error) => return Err(error),
+        };
+        // Made first, so that what was made is removed again should the next fail.
+        let scratch = Self { path: ours.join(format!("{SCRATCH}{:016x}", rand::random::<u64>())), made };
+        fs::create_dir(&scratch.path)?;
+        Ok(scratch)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays is found by the next doctor.
+        let _removed = fs::remove_dir_all(&self.path);
+        if let Some(made) = &self.made {
+            // Not empty: an instance has begun to use it.
+            let _removed = fs::remove_dir(made);
+        }
+    }
+}
+
+/// Looks at `root` itself, and makes a scratch directory in it where that is possible.
+pub(super) fn stand_on(root: &Path) -> (Vec<Finding>, Option<Scratch>) {
+    let there = root.display();
+    let metadata = match fs::metadata(root) {
+        Ok(metadata) => metadata,
+        Err(error) => return (vec![absent(root, &error)], None),
+    };
+    if !metadata.is_dir() {
+        let fix = "name a directory, or move that file away";
+        return (vec![Finding::problem(CHECK, format!("`{there}` is not a directory"), fix)], None);
+    }
+    let process = rustix::process::geteuid().as_raw();
+    let owner = metadata.uid();
+    match Scratch::make(root) {
+        Ok(scratch) => {
+            let whose = if owner == process { String::new() } else { format!("; it is user {owner}'s, this is user {process}") };
+            (vec![Finding::ok(CHECK, format!("`{there}` can be written{whose}"))], Some(scratch))
+        }
+        Err(error) => (vec![unwritable(root, &error, owner, process)], None),
+    }
+}
+
+fn absent(root: &Path, error: &io::Error) -> Finding {
+    let there = root.display();
+    match error.kind() {
+        io::ErrorKind::NotFound if root.is_symlink() => {
+            let what = format!("`{there}` is a symbolic link to something that does not exist");
+            Finding::problem(CHECK, what, "make what it leads to, mount it, or name another directory")
+        }
+        io::ErrorKind::NotFound => {
+            let above = root.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"));
+            if above.is_dir() && rustix::fs::access(above, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+                let what = format!("`{there}` is not there yet; the cache makes it when it starts");
+                Finding::warning(CHECK, what, format!("mount it there first if it is to be shared, or mkdir -p '{there}'"))
+            } else {
+                let what = format!("`{there}` is not there, and cannot be made in `{}`", above.display());
+                Finding::problem(CHECK, what, "mount it (in Lambda: the function's FileSystemConfigs, its LocalMountPath), or name another")
+            }
+        }
+        io::ErrorKind::NotADirectory => {
+            let what = format!("`{there}` leads through something that is not a directory");
+            Finding::problem(CHECK, what, "name a directory, or move that file away")
+        }
+        _ => Finding::problem(CHECK, format!("`{there}` cannot be looked at: {error}"), "look at who may enter the directories above it"),
+    }
+}
+
+fn unwritable(root: &Path, error: &io::Error, owner: u32, process: u32) -> Finding {
+    let there = root.display();
+    let fix = match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => "mount it so that it can be written".to_owned(),
+        io::ErrorKind::PermissionDenied => format!(
+            "let user {process} write there (it is user {owner}'s); on EFS give the access point that user and a root directory \
+             it owns, and the role elasticfilesystem:ClientWrite"
+        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk".to_owned(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => format!("move `{there}/{LAYOUT_DIR}` away: it is no directory"),
+        _ => "look at the disk, and at its mount".to_owned(),
+    };
+    let what = format!("nothing can be made in `{there}`: {error}; reads go on without it, doubts and evictions fail");
+    Finding::problem(CHECK, what, fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    fn only(root: &Path) -> Finding {
+        let (findings, scratch) = stand_on(root);
+        assert!(scratch.is_none(), "{findings:?}");
+        assert_eq!(fs::read_dir(root.parent().unwrap()).unwrap().count(), 1, "nothing was made");
+        findings.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_scratch_directory_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let (findings, scratch) = stand_on(dir.path());
+        assert_eq!(findings[0].level, Level::Ok, "{findings:?}");
+        let scratch = scratch.unwrap();
+        fs::write(scratch.path.join("file"), "").unwrap();
+        drop(scratch);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        fs::create_dir(dir.path().join(LAYOUT_DIR)).unwrap();
+        drop(stand_on(dir.path()));
+        assert_eq!(fs::read_dir(dir.path().join(LAYOUT_DIR)).unwrap().count(), 0, "what was there before stays");
+    }
+
+    #[test]
+    fn what_is_no_directory_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("it");
+        fs::write(&file, "").unwrap();
+        let found = only(&file);
+        assert!(found.level == Level::Problem && found.what.ends_with("is not a directory"), "{found:?}");
+        let found = only(&file.join("beneath"));
+        assert!(found.level == Level::Problem && found.what.contains("leads through"), "{found:?}");
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("nowhere", &file).unwrap();
+        let found = only(&file);
+        assert!(found.level == Level::Problem && found.what.contains("symbolic link"), "{found:?}");
+    }
+
+    #[test]
+    fn a_directory_that_can_be_made_is_no_problem() {
+        let dir = tempfile::tempdir().unwrap();
+        let (findings, scratch) = stand_on(&dir.path().join("a/b"));
+        assert!(scratch.is_none() && findings[0].level == Level::Warning, "{findings:?}");
+        let (findings, _) = stand_on(Path::new("/proc/a/b"));
+        assert!(findings[0].level == Level::Problem && findings[0].what.contains("in `/proc`"), "{findings:?}");
+    }
+
+    #[test]
+    fn each_reason_why_nothing_can_be_made_has_its_fix() {
+        let table = [
+            (io::ErrorKind::ReadOnlyFilesystem, "can be written"),
+            (io::ErrorKind::PermissionDenied, "let user 7 write there (it is user 1000's)"),
+            (io::ErrorKind::StorageFull, "make room"),
+            (io::ErrorKind::NotADirectory, "no directory"),
+            (io::ErrorKind::Other, "mount"),
+        ];
+        for (kind, fix) in table {
+            let found = unwritable(Path::new("/mnt/cache"), &kind.into(), 1000, 7);
+            assert!(found.level == Level::Problem && found.fix.as_ref().unwrap().contains(fix), "{found:?}");
+        }
+    }
+}

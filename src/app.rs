@@ -6,6 +6,7 @@ use axum::Router;
 
 use crate::cache::Cache;
 use crate::config::{Config, RecordConfig};
+use crate::doctor::{self, Finding, Report, Scope};
 use crate::error::Error;
 use crate::function::{Registry, builtin};
 use crate::http::{self, Api};
@@ -82,6 +83,18 @@ fn refuse(refusal: &Refusal) -> ::http::Response<axum::body::Body> {
         Refusal::Failed => RefusedBy::Failure,
     };
     Problem::refused(by, refusal).into_response()
+}
+
+/// Looks for what is wrong with what the settings name.
+pub async fn examine(config: &Config, scope: &Scope) -> Report {
+    match record(config) {
+        Ok(record) => doctor::examine(config, Some(record.id()), scope).await,
+        Err(error) => {
+            let mut report = doctor::examine(config, None, scope).await;
+            report.findings.insert(0, Finding::problem("record", error.to_string(), "set what names the record right"));
+            report
+        }
+    }
 }
 
 fn record(config: &Config) -> Result<Arc<dyn Record>, StartError> {

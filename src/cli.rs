@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::doctor::{Caller, PEER_COMMAND, Scope};
+
 pub mod serve;
 
 /// Files from a bucket or a directory, kept close and served over HTTP.
@@ -22,6 +24,14 @@ pub struct Cli {
 pub enum Command {
     /// Serve HTTP on this machine until SIGINT or SIGTERM; what is in flight then is finished, a second signal cuts it off.
     Serve(ServeArguments),
+    /// Look for what is wrong, and say what to do about it; ends with 1 where there are problems.
+    Doctor(DoctorArguments),
+    /// Be another process for `doctor`.
+    #[command(hide = true, name = PEER_COMMAND)]
+    DoctorPeer {
+        /// Where to do what the standard input asks.
+        scratch: PathBuf,
+    },
 }
 
 /// What `serve` is told.
@@ -33,6 +43,31 @@ pub struct ServeArguments {
     /// A directory as the record, before CACHE_API_SOURCE_DIR.
     #[arg(long, value_name = "DIRECTORY")]
     pub source: Option<PathBuf>,
+}
+
+/// What `doctor` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct DoctorArguments {
+    /// Ask AWS about the file system and the bucket, instead of looking at LOCAL_DATA_DIR.
+    #[arg(long)]
+    pub aws: bool,
+    /// The role whose permissions are examined, such as the functions'; yours where it is not given.
+    #[arg(long, value_name = "ARN", requires = "aws")]
+    pub role: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// A directory as the record, before CACHE_API_SOURCE_DIR.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub source: Option<PathBuf>,
+}
+
+impl DoctorArguments {
+    /// What is to be looked at.
+    pub fn scope(&self) -> Scope {
+        let caller = self.role.clone().map_or(Caller::Ourselves, Caller::Role);
+        if self.aws { Scope::Aws(caller) } else { Scope::Directory }
+    }
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
@@ -57,8 +92,10 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<ServeArguments, String> {
         let arguments = ["cache-api", "serve"].iter().chain(arguments);
-        let Cli { command: Command::Serve(arguments) } = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        Ok(arguments)
+        match Cli::try_parse_from(arguments).map_err(|error| error.to_string())?.command {
+            Command::Serve(arguments) => Ok(arguments),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

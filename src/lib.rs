@@ -19,6 +19,7 @@
 //! - [`record`]: where the objects are. [`tier`]: places that keep copies.
 //! - [`cache`]: the read path and the doubts.
 //! - [`frame`]: bodies parsed into columns. [`function`]: what runs on the cache.
+//! - [`doctor`]: what the cache rests on, examined.
 //! - [`http`], [`lambda`], [`cli`]: the front doors; siblings that do not know each other.
 //! - [`config`]: the only reader of the environment. [`app`]: the only place that puts concrete parts together.
 //!
@@ -40,6 +41,8 @@ pub mod cache;
 #[cfg(feature = "frames")]
 pub mod frame;
 pub mod function;
+
+pub mod doctor;
 
 pub mod cli;
 pub mod http;

@@ -98,11 +98,17 @@ async fn performance(root: &Path, scratch: Arc<Scratch>, kept_bytes: u64, budget
 }
 
 /// Runs `job` aside; what takes longer than `limit` is left behind.
-async fn step<T: Send + 'static>(check: &'static str, limit: Duration, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Finding> {
+async fn step<T: Send + 'static>(
+    check: &'static str,
+    limit: Duration,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Finding> {
     let fix = "look at the mount: the file system behind it, its mount targets and its security groups (`doctor --aws`)";
     match timeout(limit, spawn_blocking(job)).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(Finding::problem(check, format!("this check failed: {error}"), "report this, with what is printed")),
+        Ok(Err(error)) => {
+            Err(Finding::problem(check, format!("this check failed: {error}"), "report this, with what is printed"))
+        }
         Err(_) => Err(Finding::problem(check, format!("LOCAL_DATA_DIR did not answer within {} s", limit.as_secs()), fix)),
     }
 }

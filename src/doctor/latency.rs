@@ -60,10 +60,18 @@ pub(super) fn judge(latency: Latency) -> Finding {
     let what = format!("a small file is read in {}, written in {} (medians)", millis(latency.read), millis(latency.write));
     if latency.read >= READ_MAX {
         let what = format!("{what}: reads do not wait so long, and go to the record");
-        Finding::problem(CHECK, what, "look at the file system's load and throughput (`doctor --aws`), or run without LOCAL_DATA_DIR")
+        Finding::problem(
+            CHECK,
+            what,
+            "look at the file system's load and throughput (`doctor --aws`), or run without LOCAL_DATA_DIR",
+        )
     } else if latency.write >= WRITE_MAX {
         let what = format!("{what}: fills do not wait so long, and store nothing");
-        Finding::problem(CHECK, what, "look at the file system's load and throughput (`doctor --aws`), or run without LOCAL_DATA_DIR")
+        Finding::problem(
+            CHECK,
+            what,
+            "look at the file system's load and throughput (`doctor --aws`), or run without LOCAL_DATA_DIR",
+        )
     } else if latency.read >= SLOW || latency.write >= SLOW {
         Finding::warning(CHECK, format!("{what}: ten times what EFS takes"), "look at the file system's load and throughput")
     } else {

@@ -42,14 +42,23 @@ pub(super) fn judge(room: Room, kept_bytes: u64, budget_bytes: Option<u64>) -> V
     let missing = budget_bytes.map_or(0, |budget| budget.saturating_sub(kept_bytes)).saturating_sub(room.free_bytes);
     if room.free_bytes < FREE_BYTES_MIN {
         let what = format!("only {free} are free: soon nothing new can be stored, and every read goes to the record");
-        findings.push(Finding::problem(CHECK, what, "make room on that disk, or lower CACHE_API_LOCAL_BUDGET and let a sweep run"));
+        findings.push(Finding::problem(
+            CHECK,
+            what,
+            "make room on that disk, or lower CACHE_API_LOCAL_BUDGET and let a sweep run",
+        ));
     } else if missing > 0 {
         let budget = bytes(budget_bytes.unwrap_or(0));
-        let what = format!("{free} are free and {} kept: {} too little for the budget of {budget}", bytes(kept_bytes), bytes(missing));
-        let fix = format!("set CACHE_API_LOCAL_BUDGET to at most {}MiB, or give it a larger disk", (kept_bytes + room.free_bytes) >> 20);
+        let what =
+            format!("{free} are free and {} kept: {} too little for the budget of {budget}", bytes(kept_bytes), bytes(missing));
+        let fix = format!(
+            "set CACHE_API_LOCAL_BUDGET to at most {}MiB, or give it a larger disk",
+            (kept_bytes + room.free_bytes) >> 20
+        );
         findings.push(Finding::warning(CHECK, what, fix));
     } else {
-        let budget = budget_bytes.map_or_else(|| "no budget is set".to_owned(), |budget| format!("the budget is {}", bytes(budget)));
+        let budget =
+            budget_bytes.map_or_else(|| "no budget is set".to_owned(), |budget| format!("the budget is {}", bytes(budget)));
         findings.push(Finding::ok(CHECK, format!("{free} are free, {} kept; {budget}", bytes(kept_bytes))));
     }
     if let Some(names) = room.free_names.filter(|&names| names < FREE_NAMES_MIN) {

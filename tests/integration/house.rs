@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 8] = [
     &["entry", "error"],
     &["tier", "record"],
     &["cache", "frame"],
-    &["function"],
+    &["function", "doctor"],
     &["http", "lambda", "cli"],
     &["app"],
     &["main"],
@@ -25,7 +25,7 @@ const FLOORS: [&[&str]; 8] = [
 /// Rooms beside the floors: what each may use, and who may use it. They touch the world outside (variables, the log), which
 /// nobody else is to know of.
 const BESIDE: [Beside; 2] = [
-    Beside { room: "config", uses: &["key", "freshness"], used_by: &["cli", "app", "main"] },
+    Beside { room: "config", uses: &["key", "freshness"], used_by: &["doctor", "cli", "app", "main"] },
     Beside { room: "telemetry", uses: &[], used_by: &["cli", "app", "main"] },
 ];
 

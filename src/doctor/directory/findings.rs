@@ -16,10 +16,28 @@ pub(super) fn of_survey(survey: &Survey) -> Vec<Finding> {
         let what = "the root's epoch is missing or illegible: no instance answers from memory without looking";
         findings.push(Finding::warning("layout", what, "start an instance, or update any key: both write it anew"));
     }
-    blame(&mut findings, "layout", &survey.foreign, "names among ours that are not ours", "move them away: nothing here reads them");
-    blame(&mut findings, "layout", &survey.unreadable, "places that cannot be read", "look at the disk, and at who may read there");
+    blame(
+        &mut findings,
+        "layout",
+        &survey.foreign,
+        "names among ours that are not ours",
+        "move them away: nothing here reads them",
+    );
+    blame(
+        &mut findings,
+        "layout",
+        &survey.unreadable,
+        "places that cannot be read",
+        "look at the disk, and at who may read there",
+    );
     let states = &survey.illegible;
-    blame(&mut findings, "states", states, "states that are illegible", "nothing: their keys are fetched anew; more of them mean a bad disk");
+    blame(
+        &mut findings,
+        "states",
+        states,
+        "states that are illegible",
+        "nothing: their keys are fetched anew; more of them mean a bad disk",
+    );
     if states.count == 0 {
         let all = format!("{}{} legible", count(survey.keys, "state"), walked(survey.shards));
         findings.push(Finding::ok("states", format!("{all}, {} to be confirmed by the next read", survey.doubted)));
@@ -36,7 +54,11 @@ fn bodies(findings: &mut Vec<Finding>, survey: &Survey) {
     let damaged = &survey.damaged;
     if damaged.count > 0 {
         let what = format!("{} of {} bodies fail their checksum: {}", damaged.count, survey.bodies.looked_at, sample(damaged));
-        findings.push(Finding::problem("bodies", what, "look at the disk; no reader gets them, and each is fetched anew when it is read"));
+        findings.push(Finding::problem(
+            "bodies",
+            what,
+            "look at the disk; no reader gets them, and each is fetched anew when it is read",
+        ));
     } else {
         let Part { looked_at, of } = survey.bodies;
         let sampled = if looked_at < of { ", a sample" } else { "" };
@@ -65,7 +87,11 @@ fn leftovers(findings: &mut Vec<Finding>, survey: &Survey) {
     );
     let sum = temporaries.bytes.saturating_add(superseded.bytes).saturating_add(trash.bytes);
     findings.push(if sum > LEFTOVER_BYTES_MAX {
-        Finding::warning("leftovers", format!("{what}: {} that nothing reads", bytes(sum)), "run `cache-api sweep`, on a schedule")
+        Finding::warning(
+            "leftovers",
+            format!("{what}: {} that nothing reads", bytes(sum)),
+            "run `cache-api sweep`, on a schedule",
+        )
     } else {
         Finding::ok("leftovers", what)
     });

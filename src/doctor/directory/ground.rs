@@ -84,14 +84,22 @@ fn absent(root: &Path, error: &io::Error) -> Finding {
                 Finding::warning(CHECK, what, format!("mount it there first if it is to be shared, or mkdir -p '{there}'"))
             } else {
                 let what = format!("`{there}` is not there, and cannot be made in `{}`", above.display());
-                Finding::problem(CHECK, what, "mount it (in Lambda: the function's FileSystemConfigs, its LocalMountPath), or name another")
+                Finding::problem(
+                    CHECK,
+                    what,
+                    "mount it (in Lambda: the function's FileSystemConfigs, its LocalMountPath), or name another",
+                )
             }
         }
         io::ErrorKind::NotADirectory => {
             let what = format!("`{there}` leads through something that is not a directory");
             Finding::problem(CHECK, what, "name a directory, or move that file away")
         }
-        _ => Finding::problem(CHECK, format!("`{there}` cannot be looked at: {error}"), "look at who may enter the directories above it"),
+        _ => Finding::problem(
+            CHECK,
+            format!("`{there}` cannot be looked at: {error}"),
+            "look at who may enter the directories above it",
+        ),
     }
 }
 
@@ -104,7 +112,9 @@ fn unwritable(root: &Path, error: &io::Error, owner: u32, process: u32) -> Findi
              it owns, and the role elasticfilesystem:ClientWrite"
         ),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk".to_owned(),
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => format!("move `{there}/{LAYOUT_DIR}` away: it is no directory"),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            format!("move `{there}/{LAYOUT_DIR}` away: it is no directory")
+        }
         _ => "look at the disk, and at its mount".to_owned(),
     };
     let what = format!("nothing can be made in `{there}`: {error}; reads go on without it, doubts and evictions fail");

@@ -130,7 +130,8 @@ impl Pile {
 
 /// Walks what `record` has beneath `root`. Blocks; what cannot be read is part of the answer.
 pub fn survey(root: &Path, record: &RecordId, limits: SurveyLimits) -> Survey {
-    let walk = Walk { disk: &Disk::new(root, record), limits, watch: Stopwatch::start(), body_bytes: 0, found: Survey::default() };
+    let walk =
+        Walk { disk: &Disk::new(root, record), limits, watch: Stopwatch::start(), body_bytes: 0, found: Survey::default() };
     walk.walk()
 }
 

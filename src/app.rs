@@ -86,7 +86,7 @@ fn refuse(refusal: &Refusal) -> ::http::Response<axum::body::Body> {
 }
 
 /// Looks for what is wrong with what the settings name.
-pub async fn examine(config: &Config, scope: &Scope) -> Report {
+pub async fn examine(config: &Config, scope: Scope) -> Report {
     match record(config) {
         Ok(record) => doctor::examine(config, Some(record.id()), scope).await,
         Err(error) => {

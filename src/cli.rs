@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::doctor::{Caller, PEER_COMMAND, Scope};
+use crate::doctor::{PEER_COMMAND, Scope};
 
 pub mod serve;
 
@@ -48,12 +48,9 @@ pub struct ServeArguments {
 /// What `doctor` is told.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct DoctorArguments {
-    /// Ask AWS about the file system and the bucket, instead of looking at LOCAL_DATA_DIR.
+    /// Ask AWS about the file system behind LOCAL_DATA_DIR, instead of looking at LOCAL_DATA_DIR.
     #[arg(long)]
     pub aws: bool,
-    /// The role whose permissions are examined, such as the functions'; yours where it is not given.
-    #[arg(long, value_name = "ARN", requires = "aws")]
-    pub role: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -65,8 +62,7 @@ pub struct DoctorArguments {
 impl DoctorArguments {
     /// What is to be looked at.
     pub fn scope(&self) -> Scope {
-        let caller = self.role.clone().map_or(Caller::Ourselves, Caller::Role);
-        if self.aws { Scope::Aws(caller) } else { Scope::Directory }
+        if self.aws { Scope::Aws } else { Scope::Directory }
     }
 }
 

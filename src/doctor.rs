@@ -21,23 +21,14 @@ mod words;
 pub use promises::{PEER_COMMAND, peer};
 
 /// What is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// LOCAL_DATA_DIR, from this process.
     Directory,
-    /// What AWS says of the file system and the bucket.
-    Aws(Caller),
+    /// What AWS says of the file system behind it.
+    Aws,
     /// Both: what the Refresh function looks at.
-    Everything(Caller),
-}
-
-/// Whose permissions are examined.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Those of whoever runs this.
-    Ourselves,
-    /// Those of a role: `arn:aws:iam::123456789012:role/NAME`, as the functions have one.
-    Role(String),
+    Everything,
 }
 
 /// All that was found, in the order in which it was looked at.
@@ -74,17 +65,17 @@ pub enum Level {
 
 /// Looks at all that `scope` names. `record` is the part of LOCAL_DATA_DIR that is looked at; `None` where the record cannot
 /// be opened, and then that part is left out.
-pub async fn examine(config: &Config, record: Option<&RecordId>, scope: &Scope) -> Report {
+pub async fn examine(config: &Config, record: Option<&RecordId>, scope: Scope) -> Report {
     let mut findings = Vec::new();
-    if matches!(scope, Scope::Directory | Scope::Everything(_)) {
+    if matches!(scope, Scope::Directory | Scope::Everything) {
         findings.extend(directory::examine(config, record).await);
     }
     match scope {
         Scope::Directory => {}
         #[cfg(feature = "aws")]
-        Scope::Aws(caller) | Scope::Everything(caller) => findings.extend(aws::examine(config, caller).await),
+        Scope::Aws | Scope::Everything => findings.extend(aws::examine(config).await),
         #[cfg(not(feature = "aws"))]
-        Scope::Aws(_) | Scope::Everything(_) => {
+        Scope::Aws | Scope::Everything => {
             let what = "this binary was built without the feature `aws`, and cannot ask AWS anything";
             findings.push(Finding::problem("aws", what, "build it with the feature `aws`"));
         }

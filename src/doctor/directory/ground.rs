@@ -79,17 +79,8 @@ fn absent(root: &Path, error: &io::Error) -> Finding {
         }
         io::ErrorKind::NotFound => {
             let above = root.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"));
-            if above.is_dir() && rustix::fs::access(above, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
-                let what = format!("`{there}` is not there yet; the cache makes it when it starts");
-                Finding::warning(CHECK, what, format!("mount it there first if it is to be shared, or mkdir -p '{there}'"))
-            } else {
-                let what = format!("`{there}` is not there, and cannot be made in `{}`", above.display());
-                Finding::problem(
-                    CHECK,
-                    what,
-                    "mount it (in Lambda: the function's FileSystemConfigs, its LocalMountPath), or name another",
-                )
-            }
+            let may = rustix::fs::access(above, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from);
+            missing(root, above, &may)
         }
         io::ErrorKind::NotADirectory => {
             let what = format!("`{there}` leads through something that is not a directory");
@@ -100,6 +91,21 @@ fn absent(root: &Path, error: &io::Error) -> Finding {
             format!("`{there}` cannot be looked at: {error}"),
             "look at who may enter the directories above it",
         ),
+    }
+}
+
+/// `may` is whether this process may make names in `above`, the nearest directory that is there.
+fn missing(root: &Path, above: &Path, may: &io::Result<()>) -> Finding {
+    let there = root.display();
+    match may {
+        Ok(()) => {
+            let what = format!("`{there}` is not there yet; the cache makes it when it starts");
+            Finding::warning(CHECK, what, format!("mount it there first if it is to be shared, or mkdir -p '{there}'"))
+        }
+        Err(error) => {
+            let what = format!("`{there}` is not there, and cannot be made in `{}`: {error}", above.display());
+            Finding::problem(CHECK, what, "mount it (in Lambda: the function's FileSystemConfigs, its LocalMountPath), or name another")
+        }
     }
 }
 
@@ -129,7 +135,6 @@ mod tests {
     fn only(root: &Path) -> Finding {
         let (findings, scratch) = stand_on(root);
         assert!(scratch.is_none(), "{findings:?}");
-        assert_eq!(fs::read_dir(root.parent().unwrap()).unwrap().count(), 1, "nothing was made");
         findings.into_iter().next().unwrap()
     }
 
@@ -167,8 +172,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (findings, scratch) = stand_on(&dir.path().join("a/b"));
         assert!(scratch.is_none() && findings[0].level == Level::Warning, "{findings:?}");
-        let (findings, _) = stand_on(Path::new("/proc/a/b"));
-        assert!(findings[0].level == Level::Problem && findings[0].what.contains("in `/proc`"), "{findings:?}");
+        let may = Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        let found = missing(Path::new("/mnt/cache"), Path::new("/mnt"), &may);
+        assert!(found.level == Level::Problem && found.what.contains("in `/mnt`"), "{found:?}");
     }
 
     #[test]

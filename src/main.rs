@@ -12,7 +12,7 @@ use cache_api::config::{Config, Environment};
 use cache_api::doctor::{Level, peer};
 use cache_api::telemetry::{self, LogForm};
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 /// What is wrong is on the command line or in the settings; clap ends with the same.
 const MISUSED: u8 = 2;
@@ -39,10 +39,10 @@ fn command_line(environment: &Environment) -> ExitCode {
                 Err(problems) => return end(MISUSED, problems),
             };
             telemetry::start(config.log_filter.clone(), LogForm::Text);
-            run(serve(&config, &arguments))
+            run(Builder::new_multi_thread(), serve(&config, &arguments))
         }
         Command::Doctor(arguments) => match Config::read(environment, arguments.source.as_deref()) {
-            Ok(config) => run(doctor(&config, &arguments)),
+            Ok(config) => run(Builder::new_multi_thread(), doctor(&config, &arguments)),
             Err(problems) => end(MISUSED, problems),
         },
         Command::DoctorPeer { scratch } => match peer(&scratch, std::io::stdin().lock(), std::io::stdout()) {
@@ -58,7 +58,8 @@ fn lambda(environment: &Environment) -> ExitCode {
         Err(problems) => return end(MISUSED, problems),
     };
     telemetry::start(config.log_filter.clone(), LogForm::Json);
-    run(async {
+    // One event at a time: on more threads each step of one would only wake another. Files and frames have threads of their own.
+    run(Builder::new_current_thread(), async {
         match app::lambda(&config).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),
@@ -94,8 +95,8 @@ async fn doctor(config: &Config, arguments: &DoctorArguments) -> ExitCode {
     if report.level() < Level::Problem { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
-fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
-    let runtime = match Runtime::new() {
+fn run(mut runtime: Builder, work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return end(FAILED, format_args!("no threads to run on: {error}")),
     };

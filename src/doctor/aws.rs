@@ -33,8 +33,7 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
 
 /// Finds region and credentials by the SDK's own chains; asks no service yet.
 async fn connect(config: &Config) -> Result<SdkConfig, Finding> {
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).operation_timeout(CALL_TIME_MAX).build();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).operation_timeout(CALL_TIME_MAX).build();
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
@@ -56,7 +55,8 @@ async fn connect(config: &Config) -> Result<SdkConfig, Finding> {
 }
 
 fn no_credentials(why: &str) -> Finding {
-    let fix = "give the function a role; on your machine set AWS_PROFILE and log in, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    let fix =
+        "give the function a role; on your machine set AWS_PROFILE and log in, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
     Finding::problem("credentials", format!("no AWS credentials: {why}"), fix)
 }
 

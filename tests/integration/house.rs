@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 8] = [
     &["entry", "error"],
     &["tier", "record"],
     &["cache", "frame"],
-    &["function", "doctor"],
+    &["function", "refresh", "doctor"],
     &["http", "lambda", "cli"],
     &["app"],
     &["main"],
@@ -274,11 +274,14 @@ fn statuses(source: &Source) -> Vec<Breach> {
 
 fn aws(source: &Source) -> Vec<Breach> {
     let is_aws = |name: &str| name.starts_with("aws_") || matches!(name, "lambda_http" | "lambda_runtime");
-    let is_allowed = source.module.starts_with(&["record".into(), "s3".into()]) || matches!(source.room(), "lambda" | "app")
+    let is_allowed = source.module.starts_with(&["record".into(), "s3".into()])
+        || matches!(source.room(), "lambda" | "app")
         || source.module.starts_with(&["doctor".into(), "aws".into()]);
     let named = source.paths.iter().filter(|path| !is_allowed && is_aws(&path.segments[0]));
     named
-        .map(|path| breach(source, path.line, format!("names `{}`; only record/s3, doctor/aws, lambda and app do", path.segments[0])))
+        .map(|path| {
+            breach(source, path.line, format!("names `{}`; only record/s3, doctor/aws, lambda and app do", path.segments[0]))
+        })
         .collect()
 }
 

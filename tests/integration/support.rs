@@ -1,4 +1,4 @@
-//! The real parts that tests start and stop: servers, emulators, clients.
+//! The real parts that tests start and stop: servers, emulators, clients, a tier.
 
 pub mod client;
 pub mod emulator;
@@ -6,3 +6,4 @@ pub mod fault_server;
 pub mod proxy;
 pub mod seaweed;
 pub mod serve;
+pub mod tier;

@@ -60,7 +60,8 @@ impl Refusal {
         match self {
             Self::Unreachable => {
                 let what = format!("{action} was not answered: this check was not made");
-                let fix = "run `cache-api doctor --aws` where AWS can be reached: a VPC without NAT needs an endpoint for each service";
+                let fix =
+                    "run `cache-api doctor --aws` where AWS can be reached: a VPC without NAT needs an endpoint for each service";
                 Finding::warning(check, what, fix)
             }
             Self::Denied => {
@@ -122,6 +123,9 @@ mod tests {
             assert!(found.what.contains("elasticfilesystem:DescribeMountTargets"), "{found:?}");
         }
         let found = Refusal::OtherRegion { region: Some("eu-west-1".into()) }.finding("bucket", "s3:GetObject", "bucket `b`");
-        assert_eq!((found.level, found.check, found.fix.as_deref()), (Level::Problem, "region", Some("set AWS_REGION to eu-west-1")));
+        assert_eq!(
+            (found.level, found.check, found.fix.as_deref()),
+            (Level::Problem, "region", Some("set AWS_REGION to eu-west-1"))
+        );
     }
 }

@@ -104,7 +104,11 @@ fn missing(root: &Path, above: &Path, may: &io::Result<()>) -> Finding {
         }
         Err(error) => {
             let what = format!("`{there}` is not there, and cannot be made in `{}`: {error}", above.display());
-            Finding::problem(CHECK, what, "mount it (in Lambda: the function's FileSystemConfigs, its LocalMountPath), or name another")
+            Finding::problem(
+                CHECK,
+                what,
+                "mount it (in Lambda: the function's FileSystemConfigs, its LocalMountPath), or name another",
+            )
         }
     }
 }

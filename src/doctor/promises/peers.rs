@@ -16,7 +16,7 @@ impl Peers {
     ///
     /// # Errors
     /// Where this program cannot be started.
-    pub fn start(&self, scratch: &Path) -> io::Result<Peer> {
+    pub(super) fn start(&self, scratch: &Path) -> io::Result<Peer> {
         let mut command = Command::new(std::env::current_exe()?);
         // In an empty environment: it needs none of the secrets in ours, and must not take itself for a Lambda function.
         command.arg(PEER_COMMAND).arg(scratch).env_clear();

@@ -22,7 +22,10 @@ pub(super) fn judge(point: &AccessPointDescription, file_system_id: Option<&str>
         problem(format!("`{id}` leads to `{actual}`, not to `{expected}`"), fix);
     }
     if let Some(state) = point.life_cycle_state().filter(|state| **state != LifeCycleState::Available) {
-        problem(format!("`{id}` is {}", state.as_str()), "wait where it is being made; where it is going, deploy the stack again");
+        problem(
+            format!("`{id}` is {}", state.as_str()),
+            "wait where it is being made; where it is going, deploy the stack again",
+        );
     }
     let root = point.root_directory();
     let path = root.and_then(|root| root.path()).unwrap_or("/");
@@ -39,7 +42,10 @@ pub(super) fn judge(point: &AccessPointDescription, file_system_id: Option<&str>
         findings.push(Finding::warning(CHECK, what, ANEW));
     } else if let Some(made) = made {
         if user.uid != 0 && made.owner_uid != user.uid && !others_may_write(&made.permissions) {
-            let what = format!("`{id}` makes `{path}` for user {}, and lets user {} in, who may not write there", made.owner_uid, user.uid);
+            let what = format!(
+                "`{id}` makes `{path}` for user {}, and lets user {} in, who may not write there",
+                made.owner_uid, user.uid
+            );
             findings.push(Finding::problem(CHECK, what, ANEW));
         }
     } else {
@@ -51,7 +57,11 @@ pub(super) fn judge(point: &AccessPointDescription, file_system_id: Option<&str>
         && i64::from(owner) != user.uid
     {
         let what = format!("LOCAL_DATA_DIR is user {owner}'s here, `{id}` lets user {} in: is it mounted through it?", user.uid);
-        findings.push(Finding::warning(CHECK, what, format!("mount LOCAL_DATA_DIR through `{id}` (the function's FileSystemConfigs)")));
+        findings.push(Finding::warning(
+            CHECK,
+            what,
+            format!("mount LOCAL_DATA_DIR through `{id}` (the function's FileSystemConfigs)"),
+        ));
     }
     if findings.is_empty() {
         let said = match seen {
@@ -81,9 +91,8 @@ mod tests {
     }
 
     fn root(path: &str, made_for: Option<(i64, &str)>) -> RootDirectory {
-        let made = made_for.map(|(uid, mode)| {
-            CreationInfo::builder().owner_uid(uid).owner_gid(uid).permissions(mode).build().unwrap()
-        });
+        let made =
+            made_for.map(|(uid, mode)| CreationInfo::builder().owner_uid(uid).owner_gid(uid).permissions(mode).build().unwrap());
         RootDirectory::builder().path(path).set_creation_info(made).build()
     }
 

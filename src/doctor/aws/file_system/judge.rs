@@ -66,7 +66,11 @@ fn throughput(described: &FileSystemDescription, stored_bytes: u64) -> Finding {
         }
         Some(ThroughputMode::Bursting) => {
             let base = ((stored_bytes >> 30) * BURST_BASE_PER_GIB).max(BURST_BASE_MIN);
-            let what = format!("bursting: {} are stored, which gives {}/s once its credits are used up", bytes(stored_bytes), bytes(base));
+            let what = format!(
+                "bursting: {} are stored, which gives {}/s once its credits are used up",
+                bytes(stored_bytes),
+                bytes(base)
+            );
             if base >= THROUGHPUT_MIN { Finding::ok("throughput", what) } else { Finding::warning("throughput", what, elastic) }
         }
         other => Finding::ok("throughput", format!("its mode is {}", other.map_or("not said", |mode| mode.as_str()))),
@@ -79,7 +83,9 @@ fn throughput(described: &FileSystemDescription, stored_bytes: u64) -> Finding {
 /// another's. Which zone a subnet is in only EC2 says, and who may ask EFS may not be allowed to ask that.
 pub(super) fn mount_targets(id: &str, targets: &[MountTargetDescription], subnet_ids: &[String]) -> Vec<Finding> {
     if targets.is_empty() {
-        let fix = format!("aws efs create-mount-target --file-system-id {id} --subnet-id SUBNET --security-groups GROUP, for each zone");
+        let fix = format!(
+            "aws efs create-mount-target --file-system-id {id} --subnet-id SUBNET --security-groups GROUP, for each zone"
+        );
         return vec![Finding::problem("mount-targets", format!("`{id}` has no mount target: no function can mount it"), fix)];
     }
     let mut findings = Vec::new();
@@ -95,7 +101,9 @@ pub(super) fn mount_targets(id: &str, targets: &[MountTargetDescription], subnet
     let zones = zones.into_iter().collect::<Vec<_>>().join(", ");
     let without: Vec<&str> = subnet_ids.iter().map(String::as_str).filter(|subnet| !served.contains(subnet)).collect();
     for subnet in &without {
-        let what = format!("`{subnet}` has no mount target of its own: its functions start only if it is in a zone that has one ({zones})");
+        let what = format!(
+            "`{subnet}` has no mount target of its own: its functions start only if it is in a zone that has one ({zones})"
+        );
         let fix = format!(
             "aws ec2 describe-subnets --subnet-ids {subnet} --query 'Subnets[].AvailabilityZone' says its zone; if that has none:\n\
              aws efs create-mount-target --file-system-id {id} --subnet-id {subnet} --security-groups GROUP"

@@ -24,7 +24,7 @@ fn good() -> FileSystemDescriptionBuilder {
 }
 
 fn size(value: i64, in_ia: i64) -> FileSystemSize {
-    FileSystemSize::builder().value(value).value_in_ia(in_ia).build().unwrap()
+    FileSystemSize::builder().value(value).value_in_ia(in_ia).build()
 }
 
 fn blamed(findings: &[Finding]) -> Vec<(Level, &'static str)> {

@@ -10,11 +10,11 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::doctor::promises::{self, Peers};
 use crate::doctor::space::{self, Room};
-use crate::doctor::{Finding, Level, latency};
+use crate::doctor::{Finding, latency};
 use crate::key::RecordId;
-use crate::tier::directory::survey::{SurveyLimits, look_around, survey};
+use crate::tier::directory::survey::{Scratches, SurveyLimits, look_around, survey};
 
-use self::ground::Scratch;
+use self::ground::{Ground, Scratch};
 
 mod findings;
 mod ground;
@@ -38,25 +38,30 @@ pub(super) async fn examine(config: &Config, record: Option<&RecordId>) -> Vec<F
         let root = root.clone();
         step("local-data-dir", STEP_TIME_MAX, move || ground::stand_on(&root)).await
     };
-    let (mut findings, scratch) = ground.unwrap_or_else(|hangs| (vec![hangs], None));
-    let stands = findings.iter().all(|finding| finding.level < Level::Problem);
+    let (found, scratch) = match ground {
+        Ok(Ground::Firm(found, scratch)) => (found, Some(Arc::new(scratch))),
+        // It may still be read.
+        Ok(Ground::Unwritable(found)) => (found, None),
+        Ok(Ground::None(found)) | Err(found) => return vec![found],
+    };
+    let mut findings = vec![found];
     let mut kept_bytes = 0;
-    if let Some(record) = record.filter(|_| stands || root.is_dir()) {
-        let (held, bytes) = held(&root, record).await;
+    if let Some(record) = record {
+        let (held, bytes) = held(&root, record, scratch.clone()).await;
         findings.extend(held);
         kept_bytes = bytes;
     }
     if let Some(scratch) = scratch {
-        findings.extend(performance(&root, Arc::new(scratch), kept_bytes, config.local_budget_bytes).await);
+        findings.extend(performance(&root, scratch, kept_bytes, config.local_budget_bytes).await);
     }
     findings
 }
 
 /// What is held there, and how many bytes the walk met of it.
-async fn held(root: &Path, record: &RecordId) -> (Vec<Finding>, u64) {
+async fn held(root: &Path, record: &RecordId, own: Option<Arc<Scratch>>) -> (Vec<Finding>, u64) {
     let (there, record) = (root.to_owned(), record.clone());
     let walked = step("states", SURVEY_TIME_MAX, move || {
-        let around = look_around(&there, &record, ground::SCRATCH);
+        let around = look_around(&there, &record, Scratches { prefix: ground::SCRATCH, own: own.as_deref().map(Scratch::name) });
         (survey(&there, &record, SURVEY_LIMITS), around)
     });
     match walked.await {

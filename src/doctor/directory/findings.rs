@@ -102,7 +102,7 @@ pub(super) fn of_around(around: &Around) -> Vec<Finding> {
     let mut findings = Vec::new();
     let fix = "remove them when no other release of cache-api uses this directory any more";
     blame(&mut findings, "layout", &around.other_layouts, "directories of another layout's version lie beside ours", fix);
-    let fix = "remove them from `.cache`: a doctor was killed";
+    let fix = "remove them from `.cache` if no doctor is at work: one was killed";
     blame(&mut findings, "layout", &around.scratches, "scratch directories of a doctor were left", fix);
     let mut say = |names: &Sample, what: &str| {
         if names.count > 0 {

@@ -1,5 +1,6 @@
 //! Whether LOCAL_DATA_DIR can be stood on: it is a directory, and this process may write there.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -37,6 +38,13 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// Its name in our directory.
+    pub fn name(&self) -> &OsStr {
+        self.path.file_name().unwrap_or_default()
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What stays is found by the next doctor.
@@ -48,25 +56,35 @@ impl Drop for Scratch {
     }
 }
 
+/// What LOCAL_DATA_DIR itself turned out to be.
+pub(super) enum Ground {
+    /// A directory that can be written, with the doctor's own in it.
+    Firm(Finding, Scratch),
+    /// A directory in which nothing can be made.
+    Unwritable(Finding),
+    /// No directory, or none that answers.
+    None(Finding),
+}
+
 /// Looks at `root` itself, and makes a scratch directory in it where that is possible.
-pub(super) fn stand_on(root: &Path) -> (Vec<Finding>, Option<Scratch>) {
+pub(super) fn stand_on(root: &Path) -> Ground {
     let there = root.display();
     let metadata = match fs::metadata(root) {
         Ok(metadata) => metadata,
-        Err(error) => return (vec![absent(root, &error)], None),
+        Err(error) => return Ground::None(absent(root, &error)),
     };
     if !metadata.is_dir() {
         let fix = "name a directory, or move that file away";
-        return (vec![Finding::problem(CHECK, format!("`{there}` is not a directory"), fix)], None);
+        return Ground::None(Finding::problem(CHECK, format!("`{there}` is not a directory"), fix));
     }
     let process = rustix::process::geteuid().as_raw();
     let owner = metadata.uid();
     match Scratch::make(root) {
         Ok(scratch) => {
             let whose = if owner == process { String::new() } else { format!("; it is user {owner}'s, this is user {process}") };
-            (vec![Finding::ok(CHECK, format!("`{there}` can be written{whose}"))], Some(scratch))
+            Ground::Firm(Finding::ok(CHECK, format!("`{there}` can be written{whose}")), scratch)
         }
-        Err(error) => (vec![unwritable(root, &error, owner, process)], None),
+        Err(error) => Ground::Unwritable(unwritable(root, &error, owner, process)),
     }
 }
 
@@ -136,18 +154,19 @@ mod tests {
     use super::*;
     use crate::doctor::Level;
 
-    fn only(root: &Path) -> Finding {
-        let (findings, scratch) = stand_on(root);
-        assert!(scratch.is_none(), "{findings:?}");
-        findings.into_iter().next().unwrap()
+    #[track_caller]
+    fn no_directory(root: &Path) -> Finding {
+        match stand_on(root) {
+            Ground::None(finding) => finding,
+            Ground::Firm(finding, _) | Ground::Unwritable(finding) => panic!("{finding:?}"),
+        }
     }
 
     #[test]
     fn a_scratch_directory_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
-        let (findings, scratch) = stand_on(dir.path());
-        assert_eq!(findings[0].level, Level::Ok, "{findings:?}");
-        let scratch = scratch.unwrap();
+        let Ground::Firm(found, scratch) = stand_on(dir.path()) else { panic!("it cannot be written") };
+        assert_eq!(found.level, Level::Ok, "{found:?}");
         fs::write(scratch.path.join("file"), "").unwrap();
         drop(scratch);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -161,21 +180,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("it");
         fs::write(&file, "").unwrap();
-        let found = only(&file);
+        let found = no_directory(&file);
         assert!(found.level == Level::Problem && found.what.ends_with("is not a directory"), "{found:?}");
-        let found = only(&file.join("beneath"));
+        let found = no_directory(&file.join("beneath"));
         assert!(found.level == Level::Problem && found.what.contains("leads through"), "{found:?}");
         fs::remove_file(&file).unwrap();
         std::os::unix::fs::symlink("nowhere", &file).unwrap();
-        let found = only(&file);
+        let found = no_directory(&file);
         assert!(found.level == Level::Problem && found.what.contains("symbolic link"), "{found:?}");
     }
 
     #[test]
     fn a_directory_that_can_be_made_is_no_problem() {
         let dir = tempfile::tempdir().unwrap();
-        let (findings, scratch) = stand_on(&dir.path().join("a/b"));
-        assert!(scratch.is_none() && findings[0].level == Level::Warning, "{findings:?}");
+        let found = no_directory(&dir.path().join("a/b"));
+        assert_eq!(found.level, Level::Warning, "{found:?}");
         let may = Err(io::ErrorKind::ReadOnlyFilesystem.into());
         let found = missing(Path::new("/mnt/cache"), Path::new("/mnt"), &may);
         assert!(found.level == Level::Problem && found.what.contains("in `/mnt`"), "{found:?}");

@@ -23,7 +23,7 @@ use crate::tier::{State, TokenMark};
 
 mod around;
 
-pub use around::{Around, LAYOUT_DIR, look_around};
+pub use around::{Around, LAYOUT_DIR, Scratches, look_around};
 
 /// How much is looked at; what is beyond is not, and the survey says so.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! What is beside our own part of LOCAL_DATA_DIR: other records, other layouts, other programs' files.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -31,22 +32,32 @@ pub struct Around {
     pub others: Sample,
 }
 
-/// Looks at what is in `root` beside the part of `record`. `scratch` is what the names of a doctor's directories begin with.
+/// The directories that doctors make and remove again.
+#[derive(Clone, Copy, Debug)]
+pub struct Scratches<'a> {
+    /// What their names begin with.
+    pub prefix: &'a str,
+    /// The one in use by who is looking; it is not left over.
+    pub own: Option<&'a OsStr>,
+}
+
+/// Looks at what is in `root` beside the part of `record`. `scratches` tells what a doctor
+/// makes there.
 ///
 /// # Errors
 /// Where `root` cannot be listed.
-pub fn look_around(root: &Path, record: &RecordId, scratch: &str) -> io::Result<Around> {
+pub fn look_around(root: &Path, record: &RecordId, scratches: Scratches<'_>) -> io::Result<Around> {
     let mut around = Around::default();
     for entry in entries(&root.join(VIEWLESS))? {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_dir = entry.file_type()?.is_dir();
-        if name == LAYOUT {
+        if name == LAYOUT || scratches.own.is_some_and(|own| own == entry.file_name()) {
             continue;
         }
         let is_layout = is_dir && name.strip_prefix('v').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
         let kind = if is_layout {
             &mut around.other_layouts
-        } else if name.starts_with(scratch) {
+        } else if name.starts_with(scratches.prefix) {
             &mut around.scratches
         } else {
             &mut around.foreign

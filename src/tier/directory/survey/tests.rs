@@ -4,6 +4,8 @@ use crate::freshness::Timestamp;
 
 const LIMITS: SurveyLimits = SurveyLimits { time_max: Duration::from_secs(60), body_bytes_max: u64::MAX };
 
+const SCRATCHES: Scratches<'_> = Scratches { prefix: "doctor-", own: None };
+
 struct World {
     dir: tempfile::TempDir,
     record: RecordId,
@@ -62,7 +64,7 @@ fn a_sound_directory_has_nothing_to_blame() {
         ..Survey::default()
     };
     assert_eq!(world.survey(), expected);
-    assert_eq!(look_around(world.dir.path(), &world.record, "doctor-").unwrap(), Around::default());
+    assert_eq!(look_around(world.dir.path(), &world.record, SCRATCHES).unwrap(), Around::default());
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn views_are_told_by_their_inode() {
     let mut views = world.survey().views;
     views.others.examples.sort();
     assert_eq!(views, Views { ours: 1, older: sample(&["older"]), others: sample(&["copied", "linked"]), none: 1 });
-    let mut others = look_around(world.dir.path(), &world.record, "doctor-").unwrap().others;
+    let mut others = look_around(world.dir.path(), &world.record, SCRATCHES).unwrap().others;
     others.examples.sort();
     assert_eq!(others, sample(&["copied", "linked"]));
 }
@@ -161,5 +163,5 @@ fn what_is_beside_our_part_is_told_apart() {
         foreign: sample(&["notes"]),
         others: sample(&["theirs.csv"]),
     };
-    assert_eq!(look_around(root, &world.record, "doctor-").unwrap(), expected);
+    assert_eq!(look_around(root, &world.record, SCRATCHES).unwrap(), expected);
 }

@@ -24,6 +24,10 @@ pub struct Cli {
 pub enum Command {
     /// Serve HTTP on this machine until SIGINT or SIGTERM; what is in flight then is finished, a second signal cuts it off.
     Serve(ServeArguments),
+    /// Fetch what matches the patterns into LOCAL_DATA_DIR, before anybody asks for it.
+    Warm(WarmArguments),
+    /// Bring LOCAL_DATA_DIR within CACHE_API_LOCAL_BUDGET, and take away what nobody needs any more.
+    Sweep(ChoreArguments),
     /// Look for what is wrong, and say what to do about it; ends with 1 where there are problems.
     Doctor(DoctorArguments),
     /// Be another process for `doctor`.
@@ -32,6 +36,25 @@ pub enum Command {
         /// Where to do what the standard input asks.
         scratch: PathBuf,
     },
+}
+
+/// What `warm` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct WarmArguments {
+    /// Which keys, such as 'prices/*.parquet' 'rates/**'; those of CACHE_API_KEEP_WARM where none are given.
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+    /// Where they are.
+    #[command(flatten)]
+    pub record: ChoreArguments,
+}
+
+/// What chores are told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ChoreArguments {
+    /// A directory as the record, before CACHE_API_SOURCE_DIR.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub source: Option<PathBuf>,
 }
 
 /// What `serve` is told.

@@ -16,6 +16,7 @@ mod record_faults;
 mod record_s3;
 mod settings;
 mod support;
+mod sweep;
 mod template;
 mod tier_conformance;
 mod tier_damage;

@@ -7,6 +7,7 @@ use axum::Router;
 
 use crate::cache::Cache;
 use crate::config::{Config, RecordConfig};
+use crate::doctor::{self, Finding, Report, Scope};
 use crate::error::Error;
 use crate::freshness::Moment;
 use crate::function::{Registry, builtin};
@@ -20,6 +21,7 @@ use crate::tier::{DirectoryTier, Limits, MemoryTier, SharedTier, SweepPlan, Swep
 use crate::{
     cache::Ask,
     config::{ResponseMode, Switch},
+    doctor::Level,
     http::{Oversize, Problem, RefusedBy},
     lambda::{self, Bucket, Chores, Events, LambdaDoor, Refusal, Undone},
     record::{S3Location, S3Record},
@@ -75,7 +77,7 @@ pub async fn lambda(config: &Config) -> Result<(), StartError> {
         door = door.with_events(Arc::new(Events {
             refresher: refresher(),
             bucket: Bucket { name: bucket.clone(), prefix: prefix.clone() },
-            chores: Arc::new(Household { cache: Arc::clone(&cache), refresher: refresher() }),
+            chores: Arc::new(Household { cache: Arc::clone(&cache), refresher: refresher(), config: config.clone() }),
         }));
     }
     let mode = match config.response_mode {
@@ -107,11 +109,24 @@ fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, 
     async move { Problem::refused(by, &refusal).into_response() }.boxed()
 }
 
+/// Looks for what is wrong with what the settings name.
+pub async fn examine(config: &Config, scope: Scope) -> Report {
+    match record(config) {
+        Ok((record, _)) => doctor::examine(config, Some(record.id()), scope).await,
+        Err(error) => {
+            let mut report = doctor::examine(config, None, scope).await;
+            report.findings.insert(0, Finding::problem("record", error.to_string(), "set what names the record right"));
+            report
+        }
+    }
+}
+
 /// Does the tasks of a function.
 #[cfg(feature = "aws")]
 struct Household {
     cache: Arc<Cache>,
     refresher: Refresher,
+    config: Config,
 }
 
 /// What the answer of a task is left after a sweep: it ends on time by itself, but for the call it is in.
@@ -133,7 +148,13 @@ impl Chores for Household {
     }
 
     async fn doctor(&self, _ask: Ask) -> Result<Value, Undone> {
-        Err(Undone::NotBuiltIn { task: "doctor" })
+        let report = examine(&self.config, Scope::Everything).await;
+        // Whoever reads the log is not whoever scheduled the task.
+        for finding in report.findings.iter().filter(|finding| finding.level > Level::Ok) {
+            let fix = finding.fix.as_deref().unwrap_or_default();
+            tracing::warn!(level = %finding.level, check = finding.check, fix, "the doctor found: {}", finding.what);
+        }
+        Ok(serde_json::json!(report))
     }
 }
 

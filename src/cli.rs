@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::doctor::{PEER_COMMAND, Scope};
+
 pub mod serve;
 
 /// Files from a bucket or a directory, kept close and served over HTTP.
@@ -26,6 +28,14 @@ pub enum Command {
     Warm(WarmArguments),
     /// Bring LOCAL_DATA_DIR within CACHE_API_LOCAL_BUDGET, and take away what nobody needs any more.
     Sweep(ChoreArguments),
+    /// Look for what is wrong, and say what to do about it; ends with 1 where there are problems.
+    Doctor(DoctorArguments),
+    /// Be another process for `doctor`.
+    #[command(hide = true, name = PEER_COMMAND)]
+    DoctorPeer {
+        /// Where to do what the standard input asks.
+        scratch: PathBuf,
+    },
 }
 
 /// What `warm` is told.
@@ -56,6 +66,27 @@ pub struct ServeArguments {
     /// A directory as the record, before CACHE_API_SOURCE_DIR.
     #[arg(long, value_name = "DIRECTORY")]
     pub source: Option<PathBuf>,
+}
+
+/// What `doctor` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct DoctorArguments {
+    /// Ask AWS about the file system behind LOCAL_DATA_DIR, instead of looking at LOCAL_DATA_DIR.
+    #[arg(long)]
+    pub aws: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// A directory as the record, before CACHE_API_SOURCE_DIR.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub source: Option<PathBuf>,
+}
+
+impl DoctorArguments {
+    /// What is to be looked at.
+    pub fn scope(&self) -> Scope {
+        if self.aws { Scope::Aws } else { Scope::Directory }
+    }
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {

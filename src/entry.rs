@@ -1,6 +1,7 @@
 //! What the cache holds: a key's body and facts at one version.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -100,6 +101,25 @@ impl Checksum {
     /// ```
     pub fn of(body: &[u8]) -> Self {
         Self(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, body))
+    }
+
+    /// Computes the checksum of what `body` reads, and its length in bytes, without holding it all.
+    ///
+    /// # Errors
+    /// Where it cannot be read to its end.
+    pub fn of_reader(mut body: impl Read) -> io::Result<(Self, u64)> {
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        let mut part = vec![0; 256 * 1024];
+        let mut bytes = 0;
+        loop {
+            match body.read(&mut part)? {
+                0 => return Ok((Self(digest.finalize()), bytes)),
+                read => {
+                    digest.update(&part[..read]);
+                    bytes += read as u64;
+                }
+            }
+        }
     }
 }
 

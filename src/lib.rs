@@ -19,6 +19,7 @@
 //! - [`record`]: where the objects are. [`tier`]: places that keep copies.
 //! - [`cache`]: the read path and the doubts.
 //! - [`frame`]: bodies parsed into columns. [`function`]: what runs on the cache. [`refresh`]: what keeps it fresh.
+//! - [`doctor`]: what the cache rests on, examined.
 //! - [`http`], [`lambda`], [`cli`]: the front doors; siblings that do not know each other.
 //! - [`config`]: the only reader of the environment. [`app`]: the only place that puts concrete parts together.
 //!
@@ -41,6 +42,8 @@ pub mod cache;
 pub mod frame;
 pub mod function;
 pub mod refresh;
+
+pub mod doctor;
 
 pub mod cli;
 pub mod http;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use cache_api::app;
 use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
-use cache_api::cli::{Cli, Command, ServeArguments};
+use cache_api::cli::{Cli, Command, DoctorArguments, ServeArguments};
 use cache_api::config::{Config, Environment};
+use cache_api::doctor::{Level, peer};
 use cache_api::key::KeyPatterns;
 use cache_api::telemetry::{self, LogForm};
 use clap::Parser;
@@ -45,6 +46,14 @@ fn command_line(environment: &Environment) -> ExitCode {
             telemetry::start(config.log_filter.clone(), LogForm::Text);
             run(Builder::new_multi_thread(), serve(&config, &arguments))
         }
+        Command::Doctor(arguments) => match Config::read(environment, arguments.source.as_deref()) {
+            Ok(config) => run(Builder::new_multi_thread(), doctor(&config, &arguments)),
+            Err(problems) => end(MISUSED, problems),
+        },
+        Command::DoctorPeer { scratch } => match peer(&scratch, std::io::stdin().lock(), std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => end(FAILED, error),
+        },
         Command::Warm(arguments) => chore(environment, arguments.record.source.as_deref(), async |config| {
             let patterns = match KeyPatterns::parse(arguments.patterns.iter().map(String::as_str)) {
                 Ok(patterns) => Some(patterns).filter(|patterns| !patterns.is_empty()),
@@ -118,6 +127,13 @@ async fn serve(config: &Config, arguments: &ServeArguments) -> ExitCode {
         Stopped::Finished => ExitCode::SUCCESS,
         Stopped::CutOff { connections } => end(FAILED, format_args!("stopped, and cut off {connections} unfinished connections")),
     }
+}
+
+async fn doctor(config: &Config, arguments: &DoctorArguments) -> ExitCode {
+    let report = app::examine(config, arguments.scope()).await;
+    let mut stdout = std::io::stdout();
+    let _ = if arguments.json { writeln!(stdout, "{}", serde_json::json!(report)) } else { write!(stdout, "{report}") };
+    if report.level() < Level::Problem { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
 fn run(mut runtime: Builder, work: impl Future<Output = ExitCode>) -> ExitCode {

@@ -32,6 +32,7 @@ mod listing;
 mod look;
 mod nonce;
 mod room;
+pub mod survey;
 mod sweep;
 mod touch;
 mod view;

@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 8] = [
     &["entry", "error"],
     &["tier", "record"],
     &["cache", "frame"],
-    &["function", "refresh"],
+    &["function", "refresh", "doctor"],
     &["http", "lambda", "cli"],
     &["app"],
     &["main"],
@@ -25,7 +25,7 @@ const FLOORS: [&[&str]; 8] = [
 /// Rooms beside the floors: what each may use, and who may use it. They touch the world outside (variables, the log), which
 /// nobody else is to know of.
 const BESIDE: [Beside; 2] = [
-    Beside { room: "config", uses: &["key", "freshness"], used_by: &["cli", "app", "main"] },
+    Beside { room: "config", uses: &["key", "freshness"], used_by: &["doctor", "cli", "app", "main"] },
     Beside { room: "telemetry", uses: &[], used_by: &["cli", "app", "main"] },
 ];
 
@@ -277,10 +277,14 @@ fn statuses(source: &Source) -> Vec<Breach> {
 
 fn aws(source: &Source) -> Vec<Breach> {
     let is_aws = |name: &str| name.starts_with("aws_") || name.starts_with("lambda_runtime") || name == "lambda_http";
-    let is_allowed = source.module.starts_with(&["record".into(), "s3".into()]) || matches!(source.room(), "lambda" | "app");
+    let is_allowed = source.module.starts_with(&["record".into(), "s3".into()])
+        || matches!(source.room(), "lambda" | "app")
+        || source.module.starts_with(&["doctor".into(), "aws".into()]);
     let named = source.paths.iter().filter(|path| !is_allowed && is_aws(&path.segments[0]));
     named
-        .map(|path| breach(source, path.line, format!("names `{}`; only record/s3, lambda and app do", path.segments[0])))
+        .map(|path| {
+            breach(source, path.line, format!("names `{}`; only record/s3, doctor/aws, lambda and app do", path.segments[0]))
+        })
         .collect()
 }
 

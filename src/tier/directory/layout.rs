@@ -10,7 +10,7 @@ use crate::key::RecordId;
 use crate::key::{Key, KeyHash, Shard};
 
 /// The layout's version, and so a directory's name: instances that disagree on the layout never see each other's files.
-const LAYOUT: &str = "v1";
+pub(super) const LAYOUT: &str = "v1";
 
 /// The directory as this process sees it. Its methods are the steps of DESIGN part 6, one file an idea; all of them block.
 ///

@@ -74,7 +74,7 @@ pub(super) fn hide(root: &Path, key: &Key, place: &Place) -> io::Result<()> {
 
 /// The directories and the name that a key is shown as; `None` where it cannot be, as it would be another key's name too or
 /// would lie among our own files.
-fn segments(key: &Key) -> Option<(Vec<&str>, &str)> {
+pub(super) fn segments(key: &Key) -> Option<(Vec<&str>, &str)> {
     let mut dirs: Vec<&str> = key.as_str().split('/').collect();
     // Some file systems take `.Cache` for `.cache`.
     let hidden = dirs.first().is_some_and(|first| first.eq_ignore_ascii_case(VIEWLESS));

@@ -1,0 +1,71 @@
+//! What AWS says of the file system behind LOCAL_DATA_DIR. An edge: it asks AWS, and asks only.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+
+use crate::config::{Config, RecordConfig};
+use crate::doctor::Finding;
+
+mod file_system;
+mod refusal;
+
+/// How long connecting may take. A function in a VPC without an endpoint for a service gets no answer at all.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// How long one question may take in all.
+const CALL_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How often a question is sent in all. Without an answer, one more try shows that it is no accident.
+const ATTEMPTS_MAX: u32 = 2;
+
+/// Asks AWS.
+pub(super) async fn examine(config: &Config) -> Vec<Finding> {
+    match connect(config).await {
+        Ok(sdk) => file_system::examine(&sdk, config).await,
+        Err(finding) => vec![finding],
+    }
+}
+
+/// Finds region and credentials by the SDK's own chains; asks no service yet.
+async fn connect(config: &Config) -> Result<SdkConfig, Finding> {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).operation_timeout(CALL_TIME_MAX).build();
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
+    let mut sdk = loader.load().await;
+    if sdk.region().is_none() {
+        // What servers that are not AWS expect to be signed for where nothing else is configured.
+        if !matches!(&config.record, RecordConfig::S3 { endpoint: Some(_), .. }) {
+            let fix = "set AWS_REGION to the region of the bucket, or a region in the AWS profile";
+            return Err(Finding::problem("region", "no AWS region is configured", fix));
+        }
+        sdk = sdk.into_builder().region(Region::from_static("us-east-1")).build();
+    }
+    let Some(provider) = sdk.credentials_provider() else { return Err(no_credentials("none are configured")) };
+    match tokio::time::timeout(CALL_TIME_MAX, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(sdk),
+        Ok(Err(error)) => Err(no_credentials(why(&error))),
+        Err(_) => Err(no_credentials("whoever was asked for them did not answer")),
+    }
+}
+
+fn no_credentials(why: &str) -> Finding {
+    let fix =
+        "give the function a role; on your machine set AWS_PROFILE and log in, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    Finding::problem("credentials", format!("no AWS credentials: {why}"), fix)
+}
+
+/// In words of our own: what the SDK says may repeat what it was given.
+fn why(error: &CredentialsError) -> &'static str {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => "none were found",
+        CredentialsError::InvalidConfiguration(_) => "the AWS profile or its variables cannot be read",
+        CredentialsError::ProviderTimedOut(_) => "whoever was asked for them did not answer",
+        _ => "whoever was asked for them refused; a login may have expired",
+    }
+}

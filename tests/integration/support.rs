@@ -3,6 +3,9 @@
 pub mod client;
 pub mod emulator;
 pub mod fault_server;
+pub mod ministack;
+pub mod moto;
 pub mod proxy;
 pub mod seaweed;
 pub mod serve;
+pub mod server;

@@ -35,6 +35,7 @@ lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format,
 	@tools/step "lints of the core" $(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
 	@tools/step licences $(CARGO_DENY) --log-level error --locked check licenses bans sources
 	@tools/step template env $(SAM) validate --lint --template template.yaml
+	@tools/step "translated template" .venv/bin/python tools/template.py lint
 
 .PHONY: check
 check: lint test ## Lint and test, as CI does
@@ -51,6 +52,24 @@ build: .venv-build/installed ## Make the zip that is deployed, build/cache-api.z
 	  --x86-64 --skip-target-check --output-format zip --lambda-dir build/lambda
 	@mv build/lambda/cache-api/bootstrap.zip build/cache-api.zip
 	@awk -v bytes="$$(wc -c < build/cache-api.zip)" 'BEGIN { printf "build/cache-api.zip has %.1f MB\n", bytes / 1e6 }'
+
+# What CloudFormation is told; a parameter that is not named keeps the value it had. Exported, so that no shell reads the globs.
+STACK ?= cache-api
+REGION ?= $(or $(AWS_REGION),$(AWS_DEFAULT_REGION))
+export PARAMETERS ?=
+
+.PHONY: deploy
+deploy: .venv/installed ## Deploy template.yaml: make deploy STACK=… REGION=… PARAMETERS='DataDir=… Tier=disk'
+	@test -n "$(REGION)" || { echo "which region? make deploy REGION=eu-west-1, or set AWS_REGION"; exit 2; }
+	@test -f build/cache-api.zip || { echo "there is no build/cache-api.zip yet: half an hour of make build"; $(MAKE) build; }
+	SAM_CLI_TELEMETRY=0 .venv/bin/sam deploy --template template.yaml --stack-name "$(STACK)" --region "$(REGION)" \
+	  --resolve-s3 --s3-prefix "$(STACK)" --capabilities CAPABILITY_IAM --no-confirm-changeset \
+	  $${PARAMETERS:+--parameter-overrides "$$PARAMETERS"}
+
+.PHONY: remove
+remove: .venv/installed ## Remove what `make deploy` deployed, but for the bucket: make remove STACK=… REGION=…
+	@test -n "$(REGION)" || { echo "which region? make remove REGION=eu-west-1, or set AWS_REGION"; exit 2; }
+	SAM_CLI_TELEMETRY=0 .venv/bin/sam delete --stack-name "$(STACK)" --region "$(REGION)"
 
 .PHONY: invoke
 invoke: .venv/installed ## Send an event to the binary as Lambda would: make invoke EVENT=events/rest-read.json

@@ -14,12 +14,19 @@ use crate::tier::{DirectoryTier, MemoryTier, SharedTier};
 
 #[cfg(feature = "aws")]
 use crate::{
+    cache::Ask,
     http::{Problem, RefusedBy},
-    lambda::{self, Refusal},
+    key::KeyPatterns,
+    lambda::{self, Bucket, Chores, Events, LambdaDoor, Refusal, Undone},
     record::{S3Location, S3Record},
+    refresh::Refresher,
 };
 #[cfg(feature = "aws")]
+use async_trait::async_trait;
+#[cfg(feature = "aws")]
 use axum::response::IntoResponse;
+#[cfg(feature = "aws")]
+use serde_json::Value;
 
 /// Why nothing can be served. Each is a setting to mend, but for the last.
 #[derive(Debug, thiserror::Error)]
@@ -43,15 +50,7 @@ pub enum StartError {
 /// # Errors
 /// `Source`, `LocalDataDir`, `NotBuiltIn`.
 pub async fn router(config: &Config) -> Result<Router, StartError> {
-    let record = record(config)?;
-    let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
-        Some(root) => Some(Arc::new(DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?)),
-        None => None,
-    };
-    let memory = MemoryTier::new(config.memory_budget_bytes);
-    let cache = Cache::new(memory, shared, record, config.policy);
-    let functions = Arc::new(Registry::new(builtin::all()));
-    Ok(http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes }))
+    Ok(router_over(cache(config).await?, config))
 }
 
 /// Answers Lambda's events until the process ends.
@@ -60,8 +59,17 @@ pub async fn router(config: &Config) -> Result<Router, StartError> {
 /// As [`router`], and `Runtime`.
 #[cfg(feature = "aws")]
 pub async fn lambda(config: &Config) -> Result<(), StartError> {
-    let router = router(config).await?;
-    lambda::run(router, refuse).await.map_err(|error| StartError::Runtime(error.to_string()))
+    let cache = cache(config).await?;
+    let mut door = LambdaDoor::new(router_over(Arc::clone(&cache), config), refuse);
+    // A directory sends no events.
+    if let RecordConfig::S3 { bucket, prefix, .. } = &config.record {
+        door = door.with_events(Arc::new(Events {
+            refresher: Refresher::new(cache, config.keep_warm.clone()),
+            bucket: Bucket { name: bucket.clone(), prefix: prefix.clone() },
+            chores: Arc::new(Household),
+        }));
+    }
+    lambda::run(door).await.map_err(|error| StartError::Runtime(error.to_string()))
 }
 
 /// This binary does not know Lambda.
@@ -82,6 +90,40 @@ fn refuse(refusal: &Refusal) -> ::http::Response<axum::body::Body> {
         Refusal::Failed => RefusedBy::Failure,
     };
     Problem::refused(by, refusal).into_response()
+}
+
+/// Does the tasks of a function.
+#[cfg(feature = "aws")]
+struct Household;
+
+#[cfg(feature = "aws")]
+#[async_trait]
+impl Chores for Household {
+    async fn warm(&self, _patterns: Option<KeyPatterns>, _ask: Ask) -> Result<Value, Undone> {
+        Err(Undone::NotBuiltIn { task: "warm" })
+    }
+
+    async fn sweep(&self, _ask: Ask) -> Result<Value, Undone> {
+        Err(Undone::NotBuiltIn { task: "sweep" })
+    }
+
+    async fn doctor(&self, _ask: Ask) -> Result<Value, Undone> {
+        Err(Undone::NotBuiltIn { task: "doctor" })
+    }
+}
+
+async fn cache(config: &Config) -> Result<Arc<Cache>, StartError> {
+    let record = record(config)?;
+    let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
+        Some(root) => Some(Arc::new(DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?)),
+        None => None,
+    };
+    Ok(Cache::new(MemoryTier::new(config.memory_budget_bytes), shared, record, config.policy))
+}
+
+fn router_over(cache: Arc<Cache>, config: &Config) -> Router {
+    let functions = Arc::new(Registry::new(builtin::all()));
+    http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes })
 }
 
 fn record(config: &Config) -> Result<Arc<dyn Record>, StartError> {

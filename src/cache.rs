@@ -14,7 +14,7 @@ use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::Record;
 use crate::tier::memory::{DerivedName, Held};
-use crate::tier::{Doubted, Health, Listed, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
+use crate::tier::{Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
 
 mod answer;
 mod counters;
@@ -118,6 +118,16 @@ impl Cache {
         written
     }
 
+    /// Whether there is a body of `key` to confirm, be it believed or not: in the shared tier, or in memory where that is all.
+    ///
+    /// A shared tier that does not say is taken to have one.
+    pub async fn holds(&self, key: &Key) -> bool {
+        match &self.shared {
+            Some(shared) => !matches!(shared.look(key, None).await, Ok(Looked::Same | Looked::Other { state: None, .. })),
+            None => self.memory.held(key).is_some_and(|held| held.entry.is_some()),
+        }
+    }
+
     /// Drops `key` from every tier. Never from the record.
     ///
     /// # Errors
@@ -178,7 +188,8 @@ impl Cache {
             {
                 return self.hit(key, held, TierName::Memory, ask, timings).await;
             }
-            let grounds = match self.look(key, held, ask, &mut timings).await {
+            // In a box, so that a hit, which most reads are, makes no room for it.
+            let grounds = match Box::pin(self.look(key, held, ask, &mut timings)).await {
                 Sight::Hit(held, tier) if past == Past::Welcome => return self.hit(key, &held, tier, ask, timings).await,
                 Sight::Hit(held, _) => Grounds { token: held.token, epoch: held.vouchers().epoch },
                 Sight::Ask(grounds) => grounds,
@@ -310,4 +321,4 @@ struct Handed {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,7 +21,7 @@ mod v1;
 
 pub use problem::{Problem, RefusedBy};
 pub use router::router;
-pub use target::key_of_path;
+pub use target::key_text;
 
 /// How long a caller waits where the front door sets no deadline: API Gateway's 29 s less the way.
 const PATIENCE: Duration = Duration::from_secs(25);

@@ -1,8 +1,8 @@
 //! The Lambda front door: events in, answers out, one at a time.
 //!
-//! It knows no router, no cache and no problem format: [`run`] is handed a tower service that answers requests, and a function
-//! that puts a [`Refusal`] into words. Lambda's own runtime for HTTP rejects every event that is no request, so the loop is
-//! `lambda_runtime` over raw JSON, and `event.rs` tells the events apart.
+//! It knows no router and no problem format: [`run`] is handed a tower service that answers requests, and a function that puts a
+//! [`Refusal`] into words; and [`Events`], which answer what is no request. Lambda's own runtime for HTTP rejects every event that
+//! is no request, so the loop is `lambda_runtime` over raw JSON, and `event.rs` tells the events apart.
 //!
 //! The types of the events are those of `aws_lambda_events`. `lambda_http`'s adapters are not used, for they would change
 //! what goes through: rebuilding a URL from an event loses `#` and `?` of a key and adds the stage; a body of no or of a text
@@ -11,12 +11,18 @@
 mod answer;
 mod door;
 mod event;
+mod notice;
+mod refresh;
 mod runtime;
+mod task;
 
 pub use answer::{PAYLOAD_BYTES_MAX, Payload};
 pub use door::Door;
 pub use event::{Shape, Unanswered};
+pub use notice::{Part, Poison};
+pub use refresh::{Bucket, Events, Tally};
 pub use runtime::{LambdaDoor, Refuse, run};
+pub use task::{Chores, Undone};
 
 /// Why a request gets an answer that the service did not give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -18,7 +18,7 @@
 //! - [`entry`], [`error`]: what is kept, and what goes wrong.
 //! - [`record`]: where the objects are. [`tier`]: places that keep copies.
 //! - [`cache`]: the read path and the doubts.
-//! - [`frame`]: bodies parsed into columns. [`function`]: what runs on the cache.
+//! - [`frame`]: bodies parsed into columns. [`function`]: what runs on the cache. [`refresh`]: what keeps it fresh.
 //! - [`http`], [`lambda`], [`cli`]: the front doors; siblings that do not know each other.
 //! - [`config`]: the only reader of the environment. [`app`]: the only place that puts concrete parts together.
 //!
@@ -40,6 +40,7 @@ pub mod cache;
 #[cfg(feature = "frames")]
 pub mod frame;
 pub mod function;
+pub mod refresh;
 
 pub mod cli;
 pub mod http;

@@ -11,7 +11,7 @@ use cache_api::cli::{Cli, Command, ServeArguments};
 use cache_api::config::{Config, Environment};
 use cache_api::telemetry::{self, LogForm};
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 /// What is wrong is on the command line or in the settings; clap ends with the same.
 const MISUSED: u8 = 2;
@@ -38,7 +38,7 @@ fn command_line(environment: &Environment) -> ExitCode {
                 Err(problems) => return end(MISUSED, problems),
             };
             telemetry::start(config.log_filter.clone(), LogForm::Text);
-            run(serve(&config, &arguments))
+            run(Builder::new_multi_thread(), serve(&config, &arguments))
         }
     }
 }
@@ -49,7 +49,8 @@ fn lambda(environment: &Environment) -> ExitCode {
         Err(problems) => return end(MISUSED, problems),
     };
     telemetry::start(config.log_filter.clone(), LogForm::Json);
-    run(async {
+    // One event at a time: on more threads each step of one would only wake another. Files and frames have threads of their own.
+    run(Builder::new_current_thread(), async {
         match app::lambda(&config).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),
@@ -78,8 +79,8 @@ async fn serve(config: &Config, arguments: &ServeArguments) -> ExitCode {
     }
 }
 
-fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
-    let runtime = match Runtime::new() {
+fn run(mut runtime: Builder, work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return end(FAILED, format_args!("no threads to run on: {error}")),
     };

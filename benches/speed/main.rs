@@ -13,6 +13,7 @@ use table::{Row, Target, Unit};
 mod client;
 #[path = "../../tests/integration/support/emulator.rs"]
 mod emulator;
+mod events;
 mod http_door;
 mod lambda_door;
 mod read;
@@ -54,7 +55,12 @@ async fn bench() {
     // No target: it splits the row above into what the bytes cost and what we do.
     let mut same_bytes = Row::new("GET in Lambda", "lambda_http, same 4 KB", Unit::Microseconds, None);
 
+    // No targets but those that the runs assert: at most a confirmation a key, and nothing left of what nobody reads.
+    let mut batches = Row::new("1000 events, 100 keys", "100 updates in turn", Unit::Milliseconds, None);
+    let mut unread = Row::new("10^5 events, unread keys", "mkdir and rmdir, in turn", Unit::Milliseconds, None);
+
     let cache = read::WarmCache::start().await;
+    let told = events::Told::start().await;
     let servers = http_door::Servers::start().await;
     let functions = lambda_door::Functions::start().await;
     let load_before = table::load();
@@ -64,7 +70,9 @@ async fn bench() {
         let ours = functions.ours.invocation_micros().await;
         invocations.add(ours, functions.empty.invocation_micros().await);
         same_bytes.add(ours, functions.bare.invocation_micros().await);
+        batches.add(told.batch_millis().await, told.updates_millis().await);
+        unread.add(told.unread_millis().await, told.directories_millis());
     }
     println!("load of the machine before: {load_before}; after, this included: {}\n", table::load());
-    table::print(&[reads, gets, invocations, same_bytes]);
+    table::print(&[reads, gets, invocations, same_bytes, batches, unread]);
 }

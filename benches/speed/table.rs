@@ -17,6 +17,8 @@ pub enum Unit {
     Nanoseconds,
     /// Time for one, in µs.
     Microseconds,
+    /// Time for all of it, in ms.
+    Milliseconds,
     /// How many in a second.
     PerSecond,
 }
@@ -94,6 +96,7 @@ impl Unit {
         match self {
             Self::Nanoseconds => format!("{figure:.0} ns"),
             Self::Microseconds => format!("{figure:.0} µs"),
+            Self::Milliseconds => format!("{figure:.0} ms"),
             Self::PerSecond => format!("{figure:.0} /s"),
         }
     }

@@ -12,9 +12,17 @@ const SHARDS: usize = 256;
 /// The epochs seen. A root that has not moved vouches for every shard's epoch read under it.
 pub struct Epochs {
     max_age: Duration,
-    root: RwLock<Option<Root>>,
+    root: RwLock<Seen>,
     shards: Vec<RwLock<Option<Leaf>>>,
     looking: tokio::sync::Mutex<()>,
+}
+
+/// What was seen of the root.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    root: Option<Root>,
+    /// How often that was forgotten: a look that began before is not remembered after.
+    forgotten: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -60,7 +68,8 @@ impl Epochs {
 
     /// Forgets when it looked, so that the next read looks again. After a doubt of this instance's own.
     pub fn forget(&self) {
-        *self.root.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut seen = self.root.write().unwrap_or_else(PoisonError::into_inner);
+        *seen = Seen { root: None, forgotten: seen.forgotten + 1 };
     }
 
     async fn look_at_root(&self, shared: &dyn SharedTier, now: Moment) -> Option<Epoch> {
@@ -69,13 +78,21 @@ impl Epochs {
         if let Some(epoch) = self.current_root(now) {
             return Some(epoch);
         }
+        let forgotten = self.seen().forgotten;
         let epoch = shared.root_epoch().await.ok().flatten()?;
-        set(&self.root, Root { epoch, looked_at: now });
+        let mut seen = self.root.write().unwrap_or_else(PoisonError::into_inner);
+        if seen.forgotten == forgotten {
+            seen.root = Some(Root { epoch, looked_at: now });
+        }
         Some(epoch)
     }
 
+    fn seen(&self) -> Seen {
+        *self.root.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn current_root(&self, now: Moment) -> Option<Epoch> {
-        get(&self.root).filter(|root| now.since(root.looked_at) < self.max_age).map(|root| root.epoch)
+        self.seen().root.filter(|root| now.since(root.looked_at) < self.max_age).map(|root| root.epoch)
     }
 }
 

@@ -3,9 +3,9 @@
 mod clocks;
 mod deriving;
 mod doubts;
-mod failing_tier;
+pub(crate) mod failing_tier;
 mod failures;
-mod fake_record;
+pub(crate) mod fake_record;
 mod random;
 mod reads;
-mod world;
+pub(crate) mod world;

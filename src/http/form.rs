@@ -1,6 +1,12 @@
-//! Queries as forms: `+` is a space, everything is decoded once, and what is no UTF-8 is refused and not replaced.
+//! Forms: names and values in the order they came in, a name that came twice still there twice.
+//!
+//! In a query `+` is a space, everything is decoded once, and what is no UTF-8 is refused and not replaced.
+
+use std::fmt;
+use std::marker::PhantomData;
 
 use percent_encoding::percent_decode;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// The pairs of a query, in their order.
 ///
@@ -14,6 +20,34 @@ pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, NotUtf8> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NotUtf8 {
     pub(super) name: String,
+}
+
+/// The members of a JSON object. A map would keep the last of those of one name, and nobody would notice.
+#[derive(Debug, PartialEq)]
+pub(super) struct Members<V>(pub(super) Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
+    }
+}
+
+struct MembersVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for MembersVisitor<V> {
+    type Value = Members<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = object.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
 }
 
 fn pair(pair: &str) -> Result<(String, String), NotUtf8> {
@@ -40,5 +74,12 @@ mod tests {
     #[test]
     fn what_is_no_utf8_is_refused() {
         assert_eq!(pairs("a=1&path=%ff"), Err(NotUtf8 { name: "path".to_owned() }));
+    }
+
+    #[test]
+    fn a_member_that_came_twice_is_there_twice() {
+        let expected = [("b", 1), ("a", 2), ("b", 3)].map(|(name, value)| (name.to_owned(), value)).to_vec();
+        assert_eq!(serde_json::from_str::<Members<u8>>(r#"{"b": 1, "a": 2, "b": 3}"#).unwrap(), Members(expected));
+        assert!(serde_json::from_str::<Members<u8>>("[1]").is_err());
     }
 }

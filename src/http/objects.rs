@@ -8,13 +8,13 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use crate::cache::Read;
-use crate::entry::Entry;
+use crate::entry::{Entry, Facts, Version};
 use crate::error::Error;
 use crate::http::problem::Problem;
 use crate::http::{Api, ask, conditional, status_header, target, telemetry};
@@ -40,14 +40,18 @@ pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<R
 pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     let read = api.cache.read(&key, ask(request.extensions())).await?;
-    let mut headers = headers(&read);
-    if conditional::client_has(request.headers(), &read.entry.version.etag) {
-        for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
-            headers.remove(name);
-        }
-        return Ok((StatusCode::NOT_MODIFIED, headers, bodiless()).into_response());
-    }
-    Ok((headers, Body::from(read.entry.body.clone())).into_response())
+    let mut response = if conditional::client_has(request.headers(), &read.entry.version.etag) {
+        let mut response = Response::new(bodiless());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        let mut response = Response::new(Body::from(read.entry.body.clone()));
+        write_form(response.headers_mut(), &read.entry.facts);
+        response
+    };
+    write_version(response.headers_mut(), &read.entry.version);
+    status_header::write(response.headers_mut(), &read);
+    Ok(response)
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.
@@ -77,6 +81,12 @@ pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Re
     Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
 }
 
+/// All other methods.
+pub(super) async fn refuse_method(method: Method, uri: Uri) -> Problem {
+    let key = target::key_text(&uri).ok().filter(|_| uri.path().starts_with("/cache"));
+    Problem::method_not_allowed(&method, uri.path()).about(key.as_deref())
+}
+
 /// Nobody who sends data along may think that it was written.
 fn refuse_body(request: &Request, key: &Key) -> Result<(), Problem> {
     match request.body().size_hint().exact() {
@@ -91,23 +101,24 @@ fn bodiless() -> Body {
     Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
 }
 
-fn headers(read: &Read) -> HeaderMap {
-    let Entry { version, facts, .. } = &*read.entry;
-    let mut headers = HeaderMap::new();
+/// Says what form a body has. Its length comes with it.
+fn write_form(headers: &mut HeaderMap, facts: &Facts) {
+    // Room for all that an answer says: to grow on the way costs as much as to fill in.
+    headers.reserve(8);
     let content_type = facts.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     headers.insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     if let Some(coding) = facts.content_encoding.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
         headers.insert(CONTENT_ENCODING, coding);
     }
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(facts.size));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+fn write_version(headers: &mut HeaderMap, version: &Version) {
     if let Ok(etag) = HeaderValue::from_str(&version.etag) {
         headers.insert(ETAG, etag);
     }
     let last_modified = httpdate::fmt_http_date(version.last_modified.into());
     headers.insert(LAST_MODIFIED, HeaderValue::from_str(&last_modified).expect("a date in ASCII"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    status_header::write(&mut headers, read);
-    headers
 }
 
 /// What POST and PUT say of an object: {"key", "size" in bytes, "etag", "last_modified", "content_type"}.

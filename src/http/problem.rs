@@ -100,15 +100,14 @@ impl Problem {
 
     /// `text` is what was given for a key.
     pub(super) fn invalid_key(error: InvalidKey, text: &str) -> Self {
-        Self { key: Some(text.to_owned()), ..Self::of(&Error::InvalidKey(error)) }
+        Self::of(&Error::InvalidKey(error)).about(Some(text))
     }
 
     pub(super) fn body_not_taken(method: &Method, key: &Key) -> Self {
         let detail = format_args!(
             "cache-api never writes data, and {method} takes no body; upload the object to the bucket, then PUT its URL without a body to refresh it"
         );
-        let problem = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body-not-taken", "No body is taken", detail);
-        Self { key: Some(key.as_str().to_owned()), ..problem }
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body-not-taken", "No body is taken", detail).about(Some(key.as_str()))
     }
 
     pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
@@ -120,6 +119,11 @@ impl Problem {
         let detail =
             format_args!("there is nothing at `{path}`; objects are at /cache/KEY, the original's API at /cache/api/v1.0/");
         Self::new(StatusCode::NOT_FOUND, "unknown-url", "No such URL", detail)
+    }
+
+    /// The same, of a request about `key`; `None` where it names none.
+    pub(super) fn about(self, key: Option<&str>) -> Self {
+        Self { key: key.map(str::to_owned), ..self }
     }
 
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl fmt::Display) -> Self {

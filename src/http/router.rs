@@ -5,8 +5,8 @@ use axum::extract::Request;
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
+use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Method, Uri};
 
 use crate::http::problem::Problem;
 use crate::http::{Api, objects, telemetry, v1};
@@ -17,7 +17,7 @@ pub fn router(api: Api) -> Router {
         .route("/cache/api/v1.0", get(v1::run_query).post(v1::run_form))
         .route("/cache/api/v1.0/", get(v1::run_query).post(v1::run_form))
         // Here too, so that the layer reaches it.
-        .method_not_allowed_fallback(refuse_method)
+        .method_not_allowed_fallback(v1::refuse_method)
         .layer(map_response(forbid_storing));
     Router::new()
         .route("/cache", get(objects::get_or_list).post(objects::create).put(objects::update).delete(objects::evict))
@@ -26,7 +26,7 @@ pub fn router(api: Api) -> Router {
         .route("/health", get(telemetry::health))
         .route("/stats", get(telemetry::stats))
         .merge(original)
-        .method_not_allowed_fallback(refuse_method)
+        .method_not_allowed_fallback(objects::refuse_method)
         .fallback(refuse_url)
         .with_state(api)
 }
@@ -35,10 +35,6 @@ pub fn router(api: Api) -> Router {
 async fn forbid_storing(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-async fn refuse_method(method: Method, uri: Uri) -> Problem {
-    Problem::method_not_allowed(&method, uri.path())
 }
 
 async fn refuse_url(request: Request) -> Problem {

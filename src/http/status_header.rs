@@ -1,6 +1,6 @@
 //! Says where an answer came from and how old it is: `Age`, `Cache-Status`, `Server-Timing`.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use http::header::AGE;
@@ -13,18 +13,14 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Writes what a read says of itself.
 pub(super) fn write(headers: &mut HeaderMap, read: &Read) {
-    headers.insert(AGE, HeaderValue::from(read.age.as_secs()));
-    insert(headers, CACHE_STATUS, &cache_status(read));
-    let mut timing = String::new();
-    for (name, took) in [("directory", read.timings.directory), ("record", read.timings.record)] {
-        if let Some(took) = took {
-            let _infallible = write!(timing, "{}{name};dur={:.3}", if timing.is_empty() { "" } else { ", " }, millis(took));
-        }
+    // One text for all: every answer goes through here.
+    let mut text = String::with_capacity(128);
+    for (name, say) in [(AGE, say_age as fn(&mut String, &Read)), (CACHE_STATUS, say_cache_status), (SERVER_TIMING, say_timings)]
+    {
+        text.clear();
+        say(&mut text, read);
+        insert(headers, name, &text);
     }
-    if timing.is_empty() {
-        timing.push_str("memory");
-    }
-    insert(headers, SERVER_TIMING, &timing);
 }
 
 /// Says that the absence of an object was remembered, or that the record was asked.
@@ -38,23 +34,44 @@ pub(super) fn write_absence(headers: &mut HeaderMap, remembered_for: Option<Dura
     }
 }
 
+/// In seconds. Source: RFC 9111, section 5.1.
+fn say_age(text: &mut String, read: &Read) {
+    say(text, format_args!("{}", read.age.as_secs()));
+}
+
 /// Source: RFC 9211. `ttl` is in seconds, negative once stale.
-fn cache_status(read: &Read) -> String {
+fn say_cache_status(text: &mut String, read: &Read) {
     let ttl = read.ttl.as_secs();
-    let mut status = match read.served {
-        Served::Hit(tier) => return format!("cache-api; hit; ttl={ttl}; detail={tier}"),
-        Served::Filled => "cache-api; fwd=uri-miss; fwd-status=200".to_owned(),
-        Served::Replaced => "cache-api; fwd=stale; fwd-status=200".to_owned(),
-        Served::Confirmed(tier) => format!("cache-api; fwd=stale; fwd-status=304; detail={tier}"),
-        Served::Stale(tier) => return format!("cache-api; hit; ttl=-{}; detail=stale-{tier}", read.overdue.as_secs()),
-    };
-    if read.stored {
-        status.push_str("; stored");
+    match read.served {
+        Served::Hit(tier) => say(text, format_args!("cache-api; hit; ttl={ttl}; detail={tier}")),
+        Served::Filled => text.push_str("cache-api; fwd=uri-miss; fwd-status=200"),
+        Served::Replaced => text.push_str("cache-api; fwd=stale; fwd-status=200"),
+        Served::Confirmed(tier) => say(text, format_args!("cache-api; fwd=stale; fwd-status=304; detail={tier}")),
+        Served::Stale(tier) => say(text, format_args!("cache-api; hit; ttl=-{}; detail=stale-{tier}", read.overdue.as_secs())),
     }
-    if read.collapsed {
-        status.push_str("; collapsed");
+    let asked = matches!(read.served, Served::Filled | Served::Replaced | Served::Confirmed(_));
+    if asked && read.stored {
+        text.push_str("; stored");
     }
-    status
+    if asked && read.collapsed {
+        text.push_str("; collapsed");
+    }
+}
+
+/// In ms. Source: Server Timing, W3C.
+fn say_timings(text: &mut String, read: &Read) {
+    for (name, took) in [("directory", read.timings.directory), ("record", read.timings.record)] {
+        if let Some(took) = took {
+            say(text, format_args!("{}{name};dur={:.3}", if text.is_empty() { "" } else { ", " }, millis(took)));
+        }
+    }
+    if text.is_empty() {
+        text.push_str("memory");
+    }
+}
+
+fn say(text: &mut String, words: fmt::Arguments<'_>) {
+    text.write_fmt(words).expect("a text takes all");
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

@@ -1,5 +1,7 @@
 //! Which key a request names: by its path, decoded once with `+` a plus, or by `?path=`, decoded once as a form.
 
+use std::borrow::Cow;
+
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
@@ -13,19 +15,23 @@ use crate::key::{InvalidKey, Key};
 /// # Errors
 /// A problem where it names none, two, or one that is no key.
 pub(super) fn key(cache: &Cache, uri: &Uri) -> Result<Key, Problem> {
-    let text = match uri.path().strip_prefix("/cache/") {
-        Some(path) => key_of_path(path).map_err(|error| Problem::invalid_key(error, path))?,
-        None => key_of_query(uri)?.ok_or_else(|| Problem::missing_parameter("path", "/cache?path=KEY or /cache/KEY"))?,
-    };
+    let text = key_text(uri)?;
     cache.key(&text).map_err(|error| Problem::invalid_key(error, &text))
 }
 
-/// Decodes what stands behind `/cache/` in a URL's path, once; a plus stays a plus.
+/// The text that a URL names a key with: what stands behind `/cache/`, decoded once, where a plus stays a plus; else the
+/// value of `path` in the query, decoded once as a form.
 ///
 /// # Errors
-/// `NotUtf8`.
-pub fn key_of_path(path: &str) -> Result<String, InvalidKey> {
-    percent_decode_str(path).decode_utf8().map(Into::into).map_err(|_| InvalidKey::NotUtf8)
+/// A problem where there is none, or two, or it is no UTF-8.
+pub fn key_text(uri: &Uri) -> Result<Cow<'_, str>, Problem> {
+    match uri.path().strip_prefix("/cache/") {
+        Some(path) => percent_decode_str(path).decode_utf8().map_err(|_| Problem::invalid_key(InvalidKey::NotUtf8, path)),
+        None => {
+            let text = key_of_query(uri)?.ok_or_else(|| Problem::missing_parameter("path", "/cache?path=KEY or /cache/KEY"))?;
+            Ok(text.into())
+        }
+    }
 }
 
 /// The value of `path` in the query; `None` where it is not there.

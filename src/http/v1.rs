@@ -6,13 +6,15 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::cache::Ask;
 use crate::function::View;
+use crate::http::form::Members;
 use crate::http::problem::{NOTHING_HELD, Problem};
 use crate::http::{Api, ask, form, target};
 use crate::python_value::str_repr;
@@ -39,6 +41,12 @@ pub(super) async fn run_form(State(api): State<Api>, request: Request) -> Result
     run(&api, parameters, ask).await
 }
 
+/// All other methods.
+pub(super) async fn refuse_method(method: Method, uri: Uri) -> Problem {
+    let key = target::key_of_query(&uri).ok().flatten();
+    Problem::method_not_allowed(&method, uri.path()).about(key.as_deref())
+}
+
 async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<Response, Problem> {
     match Call::parse(parameters)? {
         Call::Command { command, path } => run_command(api, &command, path, ask).await,
@@ -53,7 +61,7 @@ async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<R
 async fn run_command(api: &Api, command: &str, path: Option<String>, ask: Ask) -> Result<Response, Problem> {
     if !COMMANDS.contains(&command) {
         let reason = format!("`{command}` is not a command; these are: {}", COMMANDS.join(", "));
-        return Err(Problem::bad_parameter("command", reason));
+        return Err(Problem::bad_parameter("command", reason).about(path.as_deref()));
     }
     if command == "head" {
         let head = serde_json::to_string(&api.cache.head().await).expect("numbers under names");
@@ -87,15 +95,19 @@ impl Call {
         let function = take(&mut parameters, "function")?;
         let command = take(&mut parameters, "command")?;
         match (function, command) {
-            (Some(_), Some(_)) => Err(Problem::bad_parameter("function", "stands beside `command`; a call is one or the other")),
+            (Some(_), Some(_)) => {
+                let path = take(&mut parameters, "path").ok().flatten();
+                let reason = "stands beside `command`; a call is one or the other";
+                Err(Problem::bad_parameter("function", reason).about(path.as_deref()))
+            }
             (Some(name), None) => Ok(Self::Function { name, arguments: parameters }),
             (None, command) => {
                 let path = take(&mut parameters, "path")?;
                 match parameters.first() {
-                    Some((extra, _)) => Err(Problem::bad_parameter(
-                        extra,
-                        "is not a parameter of a command; these are: command, path, or function",
-                    )),
+                    Some((extra, _)) => {
+                        let reason = "is not a parameter of a command; these are: command, path, or function";
+                        Err(Problem::bad_parameter(extra, reason).about(path.as_deref()))
+                    }
                     None => Ok(Self::Command { command: command.unwrap_or_else(|| "read".to_owned()), path }),
                 }
             }
@@ -114,12 +126,16 @@ fn take(parameters: &mut Vec<(String, String)>, name: &str) -> Result<Option<Str
 
 async fn parse_form(body: Body) -> Result<Vec<(String, String)>, Problem> {
     let bytes = to_bytes(body, FORM_BYTES_MAX).await.map_err(|_| Problem::form_too_large(FORM_BYTES_MAX))?;
-    let form: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::bad_form(format_args!("the body is not JSON ({error}); {RIGHT_FORM}")))?;
-    let Some(Value::Object(data)) = form.get("data") else {
-        return Err(Problem::bad_form(format_args!("the body has no object `data`; {RIGHT_FORM}")));
-    };
-    data.iter().map(|(name, value)| Ok((name.clone(), scalar(name, value)?))).collect()
+    let not_json = |error| Problem::bad_form(format_args!("the body is not JSON ({error}); {RIGHT_FORM}"));
+    let no_data = || Problem::bad_form(format_args!("the body has no object `data`, or more than one; {RIGHT_FORM}"));
+    // First whether it is JSON, then whether it is a form.
+    let form: &RawValue = serde_json::from_slice(&bytes).map_err(not_json)?;
+    let Ok(Members::<&RawValue>(members)) = serde_json::from_str(form.get()) else { return Err(no_data()) };
+    let mut all_data = members.into_iter().filter(|(name, _)| name == "data").map(|(_, data)| data.get());
+    let (Some(data), None) = (all_data.next(), all_data.next()) else { return Err(no_data()) };
+    let Members::<Value>(data) =
+        serde_json::from_str(data).map_err(|error| if error.is_data() { no_data() } else { not_json(error) })?;
+    data.into_iter().map(|(name, value)| scalar(&name, &value).map(|text| (name, text))).collect()
 }
 
 fn scalar(name: &str, value: &Value) -> Result<String, Problem> {

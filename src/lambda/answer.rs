@@ -11,6 +11,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::lambda::{Door, Refusal};
 
@@ -28,6 +29,8 @@ pub enum Payload {
     Format1(ApiGatewayProxyResponse),
     /// For an HTTP API or a Function URL: values joined by commas, cookies apart.
     Format2(ApiGatewayV2httpResponse),
+    /// For whoever sent what is no request.
+    Event(Value),
 }
 
 impl Payload {
@@ -75,7 +78,28 @@ impl Payload {
     }
 
     fn within_limit(self) -> Option<Self> {
-        (bytes_of(&self) <= PAYLOAD_BYTES_MAX).then_some(self)
+        // All but the longest answers fit by far, and writing one only to count it would cost as much as sending it does.
+        let fits = self.bytes_at_most() <= PAYLOAD_BYTES_MAX || bytes_of(&self) <= PAYLOAD_BYTES_MAX;
+        fits.then_some(self)
+    }
+
+    /// What its JSON cannot be longer than.
+    fn bytes_at_most(&self) -> u64 {
+        let (headers, cookies, body) = match self {
+            Self::Format1(answer) => (&answer.multi_value_headers, &[][..], &answer.body),
+            Self::Format2(answer) => (&answer.headers, &answer.cookies[..], &answer.body),
+            Self::Event(_) => return bytes_of(self),
+        };
+        let headers = headers.iter().map(|(name, value)| written_at_most(name.as_str().len()) + written_at_most(value.len()));
+        let cookies = cookies.iter().map(|cookie| written_at_most(cookie.len()));
+        let body = match body {
+            Some(EventBody::Text(text)) => written_at_most(text.len()),
+            // As base64, 4 for 3, it stays below what a text of its length might take.
+            Some(EventBody::Binary(bytes)) => written_at_most(bytes.len()),
+            // Empty, or of a kind that is made nowhere here.
+            Some(_) | None => 0,
+        };
+        FRAME_BYTES_MAX + headers.chain(cookies).sum::<u64>() + body
     }
 }
 
@@ -152,6 +176,14 @@ fn joined(mut headers: HeaderMap) -> (HeaderMap, Vec<String>) {
     (joined.collect(), cookies)
 }
 
+/// The names of an answer's parts, its status and the signs between them; they have about 130 bytes.
+const FRAME_BYTES_MAX: u64 = 256;
+
+/// What a text of so many bytes cannot be longer than as JSON: `\u001f` for each byte, and the signs around it.
+fn written_at_most(text_bytes: usize) -> u64 {
+    6 * text_bytes as u64 + 8
+}
+
 /// Length of the JSON that `lambda_runtime` will send.
 fn bytes_of(payload: &Payload) -> u64 {
     let mut count = Count(0);
@@ -170,5 +202,36 @@ impl io::Write for Count {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A payload that is longer than it was thought to be would die inside Lambda.
+    #[test]
+    fn no_answer_is_longer_than_what_it_was_said_to_be_at_most() {
+        let mut response = Response::new(());
+        for (name, value) in [("a", ""), ("a", "\\\"\t"), ("set-cookie", "\"\\\""), ("set-cookie", "b"), ("x", "é")] {
+            response.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let (parts, ()) = response.into_parts();
+        let bare = Response::new(()).into_parts().0;
+        for door in [Door::RestApi, Door::HttpApi] {
+            for length in [0, 1, 2, 3, 1000] {
+                let bodies = [
+                    None,
+                    Some(EventBody::Empty),
+                    Some(EventBody::Text("\u{1f}".repeat(length))),
+                    Some(EventBody::Text("\u{1f980}".repeat(length))),
+                    Some(EventBody::Binary(vec![255; length])),
+                ];
+                for (parts, body) in [&bare, &parts].into_iter().flat_map(|parts| bodies.clone().map(|body| (parts, body))) {
+                    let payload = Payload::new(door, parts, body);
+                    assert!(bytes_of(&payload) <= payload.bytes_at_most(), "{payload:?}");
+                }
+            }
+        }
     }
 }

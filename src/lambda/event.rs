@@ -5,7 +5,7 @@ use std::fmt;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
-use crate::lambda::Door;
+use crate::lambda::{Door, Poison, Undone};
 
 /// What kind of event this is. Its name is what a refusal says of it: no byte of the event itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,12 @@ pub enum Shape {
     Sns,
     /// An event of an EventBridge bus.
     EventBridge,
-    /// An EventBridge rule's schedule.
+    /// A schedule of EventBridge whose input nobody set.
     Schedule,
+    /// What SNS puts around a message on its way to a queue.
+    SnsEnvelope,
+    /// Something to do: `{"task": …}`, from a person or as the input of a schedule.
+    Task,
     /// Anything else.
     Unknown,
 }
@@ -67,7 +71,13 @@ impl Shape {
         } else if is(&record["EventSource"], "aws:sns") {
             Self::Sns
         } else if event["detail-type"].is_string() && event["source"].is_string() {
-            if is(&event["source"], "aws.events") { Self::Schedule } else { Self::EventBridge }
+            // The source of a rule's schedule, and of EventBridge Scheduler's.
+            let is_schedule = is(&event["source"], "aws.events") || is(&event["source"], "aws.scheduler");
+            if is_schedule { Self::Schedule } else { Self::EventBridge }
+        } else if is(&event["Type"], "Notification") && event["Message"].is_string() {
+            Self::SnsEnvelope
+        } else if event["task"].is_string() {
+            Self::Task
         } else {
             Self::Unknown
         }
@@ -88,22 +98,50 @@ impl fmt::Display for Shape {
             Self::Sqs => "an SQS batch",
             Self::Sns => "an SNS notification",
             Self::EventBridge => "an EventBridge event",
-            Self::Schedule => "an EventBridge schedule",
+            Self::Schedule => r#"a schedule without a task (set its input to {"task": "sweep"}, or to another task)"#,
+            Self::SnsEnvelope => "an SNS envelope",
+            Self::Task => "a task",
             Self::Unknown => "an event of an unknown shape",
         })
     }
 }
 
-/// An event that this function has no answer for. Lambda tells the sender, and retries or keeps it by the sender's rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this function answers requests through API Gateway and Function URLs; it was sent {shape}")]
-pub struct Unanswered {
-    /// What it was sent.
-    pub shape: Shape,
+/// Why an event got no answer. Lambda tells the sender, and retries or keeps the event by the sender's rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// Nothing here answers such an event. Look at what sends it.
+    #[error("this function answers requests, S3's events and tasks; it was sent {shape}")]
+    Unknown {
+        /// What it was sent.
+        shape: Shape,
+    },
+    /// Some of what it tells could not be taken down. It has to be sent again; the operator looks at the shared directory.
+    #[error("{failed} of {keys} changed keys could not be doubted")]
+    NotDoubted {
+        /// Keys whose doubt failed, or was not begun in time.
+        failed: usize,
+        /// Keys that it tells of.
+        keys: usize,
+    },
+    /// It can never be answered. Look at what sends it.
+    #[error("the event can never be answered: {0}")]
+    Poison(Poison),
+    /// A message of a queue has to be sent again and cannot be named.
+    #[error("a message that has to be sent again has no `messageId`")]
+    Nameless,
+    /// A task was not done.
+    #[error(transparent)]
+    Undone(#[from] Undone),
 }
 
 impl From<Unanswered> for Diagnostic {
     fn from(unanswered: Unanswered) -> Self {
-        Self { error_type: "Unanswered".to_owned(), error_message: unanswered.to_string() }
+        let error_type = match &unanswered {
+            Unanswered::Unknown { .. } => "Unanswered",
+            Unanswered::NotDoubted { .. } => "NotDoubted",
+            Unanswered::Poison(_) | Unanswered::Nameless => "Poison",
+            Unanswered::Undone(_) => "Undone",
+        };
+        Self { error_type: error_type.to_owned(), error_message: unanswered.to_string() }
     }
 }

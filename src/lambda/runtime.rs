@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
@@ -13,7 +14,7 @@ use tokio::time::timeout_at;
 use tower::{Service, ServiceExt};
 
 use crate::freshness::Deadline;
-use crate::lambda::{Door, Payload, Refusal, Shape, Unanswered};
+use crate::lambda::{Door, Events, Payload, Refusal, Shape, Unanswered};
 
 /// Time that the service is told to leave to the door, enough to say in its own words that the time is over.
 const SERVICE_LEAVES: Duration = Duration::from_millis(500);
@@ -30,12 +31,11 @@ pub type Refuse = fn(&Refusal) -> Response<Body>;
 ///
 /// # Panics
 /// Lambda's own variables (`AWS_LAMBDA_RUNTIME_API` and the function's name, version and memory) are missing.
-pub async fn run<S>(service: S, refuse: Refuse) -> Result<(), lambda_runtime::Error>
+pub async fn run<S>(door: LambdaDoor<S>) -> Result<(), lambda_runtime::Error>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let door = LambdaDoor::new(service, refuse);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let door = door.clone();
         async move { door.answer(event.payload, ends_at(&event.context)).await }
@@ -48,6 +48,7 @@ where
 pub struct LambdaDoor<S> {
     service: S,
     refuse: Refuse,
+    events: Option<Arc<Events>>,
 }
 
 impl<S> LambdaDoor<S>
@@ -56,17 +57,26 @@ where
     S::Future: Send,
 {
     /// A door to `service`, which is asked one request at a time, with a [`Deadline`] among the request's extensions.
+    /// Events that are no requests have no answer.
     pub fn new(service: S, refuse: Refuse) -> Self {
-        Self { service, refuse }
+        Self { service, refuse, events: None }
+    }
+
+    /// Has `events` answer what is no request.
+    pub fn with_events(self, events: Arc<Events>) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// Answers one event, before `ends_at`.
     ///
     /// # Errors
-    /// The event is no request. All that goes wrong with a request is an answer.
+    /// The event is no request, and has to be sent again or has no answer. All that goes wrong with a request is an answer.
     pub async fn answer(&self, event: Value, ends_at: Instant) -> Result<Payload, Unanswered> {
         let shape = Shape::of(&event);
-        let Shape::Request(door) = shape else { return Err(Unanswered { shape }) };
+        let Shape::Request(door) = shape else {
+            let events = self.events.as_ref().ok_or(Unanswered::Unknown { shape })?;
+            return Ok(Payload::Event(events.answer(shape, &event, ends_at).await?));
+        };
         let answered = match door.request(event) {
             Ok(request) => self.ask(door, request, ends_at).await,
             Err(refusal) => Err(refusal),

@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 8] = [
     &["entry", "error"],
     &["tier", "record"],
     &["cache", "frame"],
-    &["function"],
+    &["function", "refresh"],
     &["http", "lambda", "cli"],
     &["app"],
     &["main"],

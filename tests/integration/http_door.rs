@@ -261,14 +261,16 @@ async fn what_is_no_url_or_no_method_of_one_is_refused() {
         assert!(problem["detail"].as_str().unwrap().contains("/cache/KEY"), "{problem}");
     }
     let [path, query] = targets("a.csv");
-    for (method, target, allow) in [
-        (Method::PATCH, path.as_str(), "GET,HEAD,POST,PUT,DELETE"),
-        (Method::OPTIONS, query.as_str(), "GET,HEAD,POST,PUT,DELETE"),
-        (Method::POST, "/health", "GET,HEAD"),
-        (Method::DELETE, "/stats", "GET,HEAD"),
+    for (method, target, allow, key) in [
+        (Method::PATCH, path.as_str(), "GET,HEAD,POST,PUT,DELETE", Some("a.csv")),
+        (Method::OPTIONS, query.as_str(), "GET,HEAD,POST,PUT,DELETE", Some("a.csv")),
+        (Method::PATCH, "/cache", "GET,HEAD,POST,PUT,DELETE", None),
+        (Method::POST, "/health", "GET,HEAD", None),
+        (Method::DELETE, "/stats?path=a.csv", "GET,HEAD", None),
     ] {
         let answer = door.ask(method.clone(), target).await;
-        door.assert_problem(&answer, 405, "method-not-allowed");
+        let problem = door.assert_problem(&answer, 405, "method-not-allowed");
+        assert_eq!(problem.get("key").and_then(Value::as_str), key, "{method} {target}");
         assert_eq!(answer.header("allow"), allow, "{method} {target}");
     }
     for method in [Method::POST, Method::PUT, Method::DELETE] {
@@ -319,6 +321,23 @@ async fn every_awkward_key_is_read_over_a_socket_in_both_forms() {
     // A path knows no plus for a space; a form does.
     assert_eq!(door.get("/cache/a+b").await.text(), "a+b");
     assert_eq!(door.get("/cache?path=a+b").await.text(), "a b");
+}
+
+/// Pitfall 19: two keys have the URLs of the original's API. Their slash encoded, or in the other form, they are read.
+#[tokio::test]
+async fn the_keys_behind_the_original_s_urls_are_read_in_the_other_form() {
+    let door = Door::open(&["api/v1.0"]).await;
+    for target in ["/cache?path=api/v1.0", "/cache/api%2Fv1.0"] {
+        assert_eq!(door.get(target).await.text(), "api/v1.0", "{target}");
+    }
+    // No file has a name that ends in a slash; its problem shows that it was asked for.
+    for target in ["/cache?path=api/v1.0/", "/cache/api%2Fv1.0%2F"] {
+        let problem = door.assert_problem(&door.get(target).await, 404, "not-found");
+        assert_eq!(problem["key"], "api/v1.0/", "{target}");
+    }
+    for target in ["/cache/api/v1.0", "/cache/api/v1.0/"] {
+        door.assert_problem(&door.get(target).await, 400, "missing-parameter");
+    }
 }
 
 /// Pitfall 19: traversal is refused, not normalised; and no file of a directory has a name that it has not.

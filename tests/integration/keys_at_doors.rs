@@ -1,6 +1,6 @@
 //! Every awkward key, through every door, in both forms of its URL: the key a client names is the key that arrives.
 
-use cache_api::http::key_of_path;
+use cache_api::http::key_text;
 use cache_api::key::{InvalidKey, Key, Prefix};
 use cache_api::lambda::Door;
 use http::Uri;
@@ -112,12 +112,9 @@ fn arrived(way: Option<Door>, target: &str, stage: &str) -> Uri {
     }
 }
 
-/// The key by the rule of `Key`'s glossary: a path is decoded once, there `+` is a plus; a query once as a form.
+/// The key as the HTTP door reads it.
 fn key_of(uri: &Uri) -> String {
-    match uri.query() {
-        None => key_of_path(uri.path().strip_prefix("/cache/").unwrap()).unwrap(),
-        Some(query) => form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "path").unwrap().1.into_owned(),
-    }
+    key_text(uri).unwrap().into_owned()
 }
 
 /// Pitfall 19: path encoding. The key a client names is the key the record is asked for, byte for byte.

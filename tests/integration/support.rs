@@ -1,4 +1,4 @@
-//! The real parts that tests start and stop: servers, emulators, clients.
+//! The real parts that tests start and stop: servers, emulators, clients, a tier.
 
 pub mod client;
 pub mod emulator;
@@ -9,3 +9,4 @@ pub mod proxy;
 pub mod seaweed;
 pub mod serve;
 pub mod server;
+pub mod tier;

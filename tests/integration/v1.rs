@@ -233,6 +233,7 @@ async fn a_form_that_does_not_fit_is_shown_the_right_one() {
         r#"{"data": {"command": "read", "path": null}}"#,
         r#"{"data": {"command": "read", "path": ["a.csv"]}}"#,
         r#"{"data": {"command": {"read": 1}, "path": "a.csv"}}"#,
+        r#"{"data": {"path": "a.csv"}, "data": {"path": "b.csv"}}"#,
     ];
     for body in wrong {
         for uri in URIS {
@@ -248,6 +249,40 @@ async fn a_form_that_does_not_fit_is_shown_the_right_one() {
     let body = r#"{"data": {"command": "read", "path": "a.csv"}}"#;
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     assert_eq!(send(server.address(), Method::POST, URIS[0], &headers, body).await.status, 200);
+}
+
+/// As in a query: of two values none is taken.
+#[tokio::test]
+async fn a_name_that_a_form_gives_twice_is_refused() {
+    let (server, _source) = serve(&["a.csv", "b.csv"]).await;
+    for (form, named) in [
+        (r#"{"data": {"path": "a.csv", "path": "b.csv"}}"#, "`path`"),
+        (r#"{"data": {"command": "read", "path": "a.csv", "command": "delete"}}"#, "`command`"),
+        (r#"{"data": {"function": "pi", "function": "pi"}}"#, "`function`"),
+        (r#"{"data": {"function": "pi", "significant_digits": 3, "significant_digits": 4}}"#, "`significant_digits`"),
+    ] {
+        let detail = detail(&post(&server, URIS[0], form).await, 400);
+        assert!(detail.contains(named), "{form}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_parameter_or_method_names_the_key_of_the_request() {
+    let (server, _source) = serve(&["a.csv"]).await;
+    let path = ("path", "a.csv");
+    for pairs in
+        [&[("command", "destroy"), path][..], &[path, ("pahth", "b.csv")], &[("command", "read"), ("function", "pi"), path]]
+    {
+        for answer in in_every_form(&server, pairs).await {
+            assert_eq!(answer.json()["key"], "a.csv", "{answer:?}");
+        }
+    }
+    let put = send(server.address(), Method::PUT, "/cache/api/v1.0/?path=a.csv", &[], "").await;
+    assert_eq!(put.json()["key"], "a.csv", "{put:?}");
+    for pairs in [&[("command", "destroy")][..], &[path, path]] {
+        let answer = query(&server, URIS[0], pairs).await;
+        assert!(answer.json().get("key").is_none(), "{answer:?}");
+    }
 }
 
 #[tokio::test]

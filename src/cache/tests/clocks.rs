@@ -40,11 +40,7 @@ async fn a_monotonic_clock_that_stood_still_makes_nothing_young() {
 #[tokio::test]
 async fn a_doubt_is_seen_after_memory_max_age_whatever_the_clocks_say() {
     for (wall_millis, monotonic_millis) in [(1_000 - HOUR, 1_000), (1_000, 0), (1_000 + HOUR, 1_000)] {
-        let world = World::new();
-        world.record.set("a", "1");
-        let (one, two) = (world.instance().await, world.instance().await);
-        one.read("a", 0).await.unwrap();
-        two.read("a", 0).await.unwrap();
+        let (world, one, two) = World::read_by_two().await;
         world.record.set("a", "2");
         one.doubt("a").await;
         let read = two.reading("a", two.by_clocks(wall_millis, monotonic_millis)).await.unwrap().unwrap();

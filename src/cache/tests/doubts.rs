@@ -8,11 +8,7 @@ use crate::tier::{Removed, TierName};
 /// "After a doubt has returned, no instance serves the old version without confirming for longer than MEMORY_MAX_AGE".
 #[tokio::test]
 async fn a_doubt_on_one_instance_is_seen_by_the_other_after_memory_max_age() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let (one, two) = (world.instance().await, world.instance().await);
-    one.read("a", 0).await.unwrap();
-    two.read("a", 0).await.unwrap();
+    let (world, one, two) = World::read_by_two().await;
     world.record.set("a", "2");
     one.doubt("a").await;
     assert_told(two.read("a", 999).await, MEMORY_HIT, "1");
@@ -32,6 +28,24 @@ async fn a_doubt_is_seen_at_once_by_the_instance_that_raised_it() {
         assert_told(one.read("a", 2).await, MEMORY_HIT, "1");
         one.evict("a").await;
     }
+}
+
+#[tokio::test]
+async fn a_look_that_began_before_a_doubt_is_not_remembered_after_it() {
+    let world = World::new();
+    world.record.set("a", "1");
+    world.record.set("b", "1");
+    let one = world.instance().await;
+    one.read("a", 0).await.unwrap();
+    let gate = one.tier.as_ref().unwrap().hold_back_root_epoch();
+    let looking = one.reading("b", one.at(1_000));
+    gate.asked().await;
+    one.doubt("a").await;
+    gate.release();
+    looking.await.unwrap().unwrap();
+    one.calls();
+    one.read("a", 1_000).await.unwrap();
+    assert_eq!(one.calls().first(), Some(&"root_epoch"), "the look under way had seen the epoch from before the doubt");
 }
 
 #[tokio::test]
@@ -89,9 +103,7 @@ async fn a_fill_that_asked_before_a_doubt_is_believed_by_no_read_after_it() {
     let world = World::new();
     for one in [world.instance().await, world.alone()] {
         world.record.set("a", "1");
-        let gate = world.record.hold_back();
-        let filling = one.reading("a", one.at(0));
-        gate.asked().await;
+        let (gate, filling) = world.reading_held_back(&one, one.at(0)).await;
         world.record.set("a", "2");
         one.doubt("a").await;
         gate.release();
@@ -107,9 +119,7 @@ async fn a_read_after_a_doubt_joins_no_older_flight() {
     let world = World::new();
     for one in [world.instance().await, world.alone()] {
         world.record.set("a", "1");
-        let gate = world.record.hold_back();
-        let filling = one.reading("a", one.at(0));
-        gate.asked().await;
+        let (gate, filling) = world.reading_held_back(&one, one.at(0)).await;
         world.record.set("a", "2");
         one.doubt("a").await;
         assert_told(one.read("a", 1).await, Served::Filled, "2");
@@ -127,13 +137,9 @@ async fn a_doubt_reaches_a_flight_whose_place_was_taken_by_a_newer_one() {
     let world = World::new();
     world.record.set("a", "1");
     let (one, two) = (world.instance().await, world.instance().await);
-    let first_gate = world.record.hold_back();
-    let first = one.reading("a", one.at(0));
-    first_gate.asked().await;
+    let (first_gate, first) = world.reading_held_back(&one, one.at(0)).await;
     two.doubt("a").await;
-    let second_gate = world.record.hold_back();
-    let second = one.reading("a", one.at(1));
-    second_gate.asked().await;
+    let (second_gate, second) = world.reading_held_back(&one, one.at(1)).await;
     world.record.set("a", "2");
     one.doubt("a").await;
     first_gate.release();
@@ -149,9 +155,7 @@ async fn a_fill_that_asked_before_an_eviction_leaves_nothing() {
     let world = World::new();
     world.record.set("a", "1");
     for one in [world.instance().await, world.alone()] {
-        let gate = world.record.hold_back();
-        let filling = one.reading("a", one.at(0));
-        gate.asked().await;
+        let (gate, filling) = world.reading_held_back(&one, one.at(0)).await;
         one.evict("a").await;
         gate.release();
         filling.await.unwrap().unwrap();

@@ -1,10 +1,11 @@
 //! A shared tier that fails when it is told to, and notes what it is asked.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
+use super::fake_record::Gate;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
@@ -16,16 +17,24 @@ pub struct FailingTier {
     works: DirectoryTier,
     fails: AtomicBool,
     calls: Mutex<Vec<&'static str>>,
+    gate: Mutex<Option<Arc<Gate>>>,
 }
 
 impl FailingTier {
     /// Works as `works` does, until it is told to fail.
     pub fn new(works: DirectoryTier) -> Self {
-        Self { works, fails: AtomicBool::new(false), calls: Mutex::default() }
+        Self { works, fails: AtomicBool::new(false), calls: Mutex::default(), gate: Mutex::default() }
     }
 
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// Has the next look at the root's epoch made at once and told when the gate is released.
+    pub fn hold_back_root_epoch(&self) -> Arc<Gate> {
+        let gate = Arc::<Gate>::default();
+        *self.gate.lock().unwrap() = Some(Arc::clone(&gate));
+        gate
     }
 
     /// What was called since this was called last.
@@ -72,7 +81,12 @@ impl Tier for FailingTier {
 #[async_trait]
 impl SharedTier for FailingTier {
     async fn root_epoch(&self) -> Result<Option<Epoch>> {
-        self.call("root_epoch")?.root_epoch().await
+        let epoch = self.call("root_epoch")?.root_epoch().await;
+        let gate = self.gate.lock().unwrap().take();
+        if let Some(gate) = gate {
+            gate.hold().await;
+        }
+        epoch
     }
 
     async fn shard_epoch(&self, shard: Shard) -> Result<Option<Epoch>> {

@@ -59,12 +59,7 @@ async fn a_doubted_entry_stands_in() {
 /// "after an eviction it may not"
 #[tokio::test]
 async fn what_was_evicted_never_stands_in_here_or_elsewhere() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let (one, two, alone) = (world.instance().await, world.instance().await, world.alone());
-    for instance in [&one, &two, &alone] {
-        instance.read("a", 0).await.unwrap();
-    }
+    let (world, [one, two, alone]) = World::read_by_all().await;
     one.evict("a").await;
     alone.evict("a").await;
     world.record.be(Mood::Down);
@@ -77,12 +72,7 @@ async fn what_was_evicted_never_stands_in_here_or_elsewhere() {
 /// "never for absent or forbidden, which evict at once"
 #[tokio::test]
 async fn what_is_forbidden_is_evicted_at_once() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let (one, two, alone) = (world.instance().await, world.instance().await, world.alone());
-    for instance in [&one, &two, &alone] {
-        instance.read("a", 0).await.unwrap();
-    }
+    let (world, [one, two, alone]) = World::read_by_all().await;
     world.record.be(Mood::Forbidding);
     for instance in [&one, &alone] {
         let forbidden = instance.read("a", 60_000).await;
@@ -97,12 +87,7 @@ async fn what_is_forbidden_is_evicted_at_once() {
 
 #[tokio::test]
 async fn what_was_absent_never_stands_in() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let (one, two, alone) = (world.instance().await, world.instance().await, world.alone());
-    for instance in [&one, &two, &alone] {
-        instance.read("a", 0).await.unwrap();
-    }
+    let (world, [one, two, alone]) = World::read_by_all().await;
     world.record.remove("a");
     assert_absent(&one.read("a", 60_000).await);
     assert_absent(&alone.read("a", 60_000).await);
@@ -133,10 +118,7 @@ async fn a_failing_directory_fails_no_read_that_the_record_can_answer() {
 
 #[tokio::test]
 async fn a_directory_that_begins_to_fail_costs_a_confirmation() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let one = world.instance().await;
-    one.read("a", 0).await.unwrap();
+    let (_world, one) = World::read_by_one().await;
     one.tier.as_ref().unwrap().fail(true);
     assert_told(one.read("a", 1_000).await, Served::Confirmed(TierName::Memory), "1");
 }
@@ -144,10 +126,7 @@ async fn a_directory_that_begins_to_fail_costs_a_confirmation() {
 /// "A doubt or eviction that could not be written has failed".
 #[tokio::test]
 async fn a_doubt_or_eviction_that_could_not_be_written_has_failed() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let one = world.instance().await;
-    one.read("a", 0).await.unwrap();
+    let (_world, one) = World::read_by_one().await;
     let key = super::world::parsed("a");
     one.tier.as_ref().unwrap().fail(true);
     let doubted = one.cache.doubt(&key).await;
@@ -162,10 +141,7 @@ async fn a_doubt_or_eviction_that_could_not_be_written_has_failed() {
 
 #[tokio::test]
 async fn a_doubt_that_could_not_be_written_still_holds_where_it_was_raised() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let one = world.instance().await;
-    one.read("a", 0).await.unwrap();
+    let (world, one) = World::read_by_one().await;
     world.record.set("a", "2");
     one.tier.as_ref().unwrap().fail(true);
     assert!(one.cache.doubt(&super::world::parsed("a")).await.is_err());
@@ -179,9 +155,7 @@ async fn a_joiner_with_more_time_than_the_leader_of_its_flight_gets_its_answer()
     let one = world.alone();
     let started = one.at(0);
     let short = Ask { deadline: started.now.monotonic + Duration::from_secs(1), ..started };
-    let gate = world.record.hold_back();
-    let leader = one.reading("a", short);
-    gate.asked().await;
+    let (_gate, leader) = world.reading_held_back(&one, short).await;
     let joiner = one.reading("a", started);
     let late = leader.await.unwrap();
     assert!(matches!(late, Err(Error::Deadline { .. })), "{late:?}");
@@ -195,9 +169,7 @@ async fn a_joiner_with_less_time_than_the_leader_is_told_so_and_the_flight_goes_
     world.record.set("a", "1");
     let one = world.alone();
     let started = one.at(0);
-    let gate = world.record.hold_back();
-    let leader = one.reading("a", started);
-    gate.asked().await;
+    let (gate, leader) = world.reading_held_back(&one, started).await;
     let joiner = one.reading("a", Ask { deadline: started.now.monotonic + Duration::from_secs(1), ..started });
     let late = joiner.await.unwrap();
     assert!(matches!(late, Err(Error::Deadline { .. })), "{late:?}");
@@ -223,9 +195,7 @@ async fn a_flight_whose_caller_is_gone_reaches_who_comes_later() {
     let world = World::new();
     world.record.set("a", "1");
     let one = world.alone();
-    let gate = world.record.hold_back();
-    let gone = one.reading("a", one.at(0));
-    gate.asked().await;
+    let (gate, gone) = world.reading_held_back(&one, one.at(0)).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     let later = one.reading("a", one.at(1));

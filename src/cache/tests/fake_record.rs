@@ -41,7 +41,7 @@ pub struct Asked {
     pub bodies: u32,
 }
 
-/// Holds one answer back: the record has made up its mind and says so later.
+/// Holds one answer back: whoever was asked has made up its mind and says so later.
 #[derive(Default)]
 pub struct Gate {
     asked: Notify,
@@ -100,7 +100,13 @@ impl FakeRecord {
 }
 
 impl Gate {
-    /// Waits until the record has been asked.
+    /// Holds an answer that was asked for until it is released.
+    pub async fn hold(&self) {
+        self.asked.notify_one();
+        self.released.notified().await;
+    }
+
+    /// Waits until what has the gate has been asked.
     pub async fn asked(&self) {
         self.asked.notified().await;
     }
@@ -123,9 +129,7 @@ impl Record for FakeRecord {
     async fn fetch(&self, key: &Key, known: Option<&Version>, deadline: Instant) -> Result<Answer> {
         let (answer, gate) = self.told().answer(key, known);
         if let Some(gate) = gate {
-            gate.asked.notify_one();
-            let released = timeout_at(deadline.into(), gate.released.notified()).await;
-            released.map_err(|_| Error::Deadline { key: key.clone() })?;
+            timeout_at(deadline.into(), gate.hold()).await.map_err(|_| Error::Deadline { key: key.clone() })?;
         }
         answer
     }

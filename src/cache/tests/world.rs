@@ -1,12 +1,14 @@
 //! A record, a directory, instances on them, and a time that passes when it is told to.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::failing_tier::FailingTier;
-use super::fake_record::FakeRecord;
+use super::fake_record::{FakeRecord, Gate};
 use crate::cache::{Ask, Cache, Read, Served};
 use crate::error::{Error, Result};
 use crate::freshness::{Moment, Policy, Timestamp};
@@ -25,6 +27,9 @@ pub struct World {
     started: Instant,
 }
 
+/// A read on a task of its own.
+pub type Reading = tokio::task::JoinHandle<Result<Read>>;
+
 /// One instance of the service.
 pub struct Instance {
     pub cache: Arc<Cache>,
@@ -37,6 +42,31 @@ impl World {
         Self { record: FakeRecord::new(), directory: tempfile::tempdir().unwrap(), started: now() }
     }
 
+    /// A world in which version 1 of `a` was read at its beginning, by one instance on the shared directory.
+    pub async fn read_by_one() -> (Self, Instance) {
+        let world = Self::new();
+        world.record.set("a", "1");
+        let one = world.instance().await;
+        one.read("a", 0).await.unwrap();
+        (world, one)
+    }
+
+    /// The same, by two instances on the shared directory.
+    pub async fn read_by_two() -> (Self, Instance, Instance) {
+        let (world, one) = Self::read_by_one().await;
+        let two = world.instance().await;
+        two.read("a", 0).await.unwrap();
+        (world, one, two)
+    }
+
+    /// The same, by two instances on the shared directory and one without.
+    pub async fn read_by_all() -> (Self, [Instance; 3]) {
+        let (world, one, two) = Self::read_by_two().await;
+        let alone = world.alone();
+        alone.read("a", 0).await.unwrap();
+        (world, [one, two, alone])
+    }
+
     /// An instance on the shared directory.
     pub async fn instance(&self) -> Instance {
         let directory = DirectoryTier::open(self.directory.path(), &RecordId::of(&["fake"])).await.unwrap();
@@ -46,6 +76,30 @@ impl World {
     /// An instance without a shared tier.
     pub fn alone(&self) -> Instance {
         self.with(None)
+    }
+
+    /// A reading of `a` that has asked the record, whose answer comes when the gate is released.
+    pub async fn reading_held_back(&self, instance: &Instance, ask: Ask) -> (Arc<Gate>, Reading) {
+        let gate = self.record.hold_back();
+        let reading = instance.reading("a", ask);
+        gate.asked().await;
+        (gate, reading)
+    }
+
+    /// The files of the shared directory, with what is in them.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut directories = vec![self.directory.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for found in std::fs::read_dir(directory).unwrap().map(|found| found.unwrap().path()) {
+                if found.is_dir() {
+                    directories.push(found);
+                } else {
+                    files.insert(found.clone(), std::fs::read(found).unwrap());
+                }
+            }
+        }
+        files
     }
 
     fn with(&self, tier: Option<Arc<FailingTier>>) -> Instance {
@@ -73,7 +127,7 @@ impl Instance {
     }
 
     /// Asks on a task of its own.
-    pub fn reading(&self, key: &str, ask: Ask) -> tokio::task::JoinHandle<Result<Read>> {
+    pub fn reading(&self, key: &str, ask: Ask) -> Reading {
         let (cache, key) = (Arc::clone(&self.cache), parsed(key));
         tokio::spawn(async move { cache.read(&key, ask).await })
     }

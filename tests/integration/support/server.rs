@@ -20,6 +20,7 @@ const WATCHDOG: &str = r#"
     dir=$1; shift
     setsid "$@" >"$dir/log" 2>&1 </dev/null & server=$!
     cat >/dev/null
+    exec 2>/dev/null
     kill -9 "-$server" "$server"; wait "$server"; rm -rf "$dir"
 "#;
 

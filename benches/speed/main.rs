@@ -20,6 +20,9 @@ mod read;
 #[path = "../../tests/integration/support/seaweed.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod seaweed;
+#[path = "../../tests/integration/support/server.rs"]
+#[expect(dead_code, reason = "the bench reads no more than it needs")]
+mod server;
 mod table;
 
 /// Names the variable that tells a process which part it plays.

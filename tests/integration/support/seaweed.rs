@@ -57,7 +57,9 @@ impl Seaweed {
                 .arg(format!("-dir={}", dir.display()))
                 .arg(format!("-s3.config={}", write_config(dir).display()))
                 .args([format!("-s3.port={s3}"), format!("-filer.port={filer}")])
-                .args([format!("-master.port={master}"), format!("-volume.port={volume}")]);
+                .args([format!("-master.port={master}"), format!("-volume.port={volume}")])
+                // For its logs.
+                .env("TMPDIR", dir);
             command
         });
         let seaweed = Self { address: format!("127.0.0.1:{s3}"), server };

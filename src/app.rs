@@ -1,25 +1,27 @@
 //! The only place that names concrete tiers, records and functions: puts the parts together as the settings say.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 
 use crate::cache::Cache;
 use crate::config::{Config, RecordConfig};
 use crate::error::Error;
+use crate::freshness::Moment;
 use crate::function::{Registry, builtin};
 use crate::http::{self, Api};
+use crate::key::KeyPatterns;
 use crate::record::{DirectoryRecord, Record};
-use crate::tier::{DirectoryTier, MemoryTier, SharedTier};
+use crate::refresh::{Refresher, Warmed};
+use crate::tier::{DirectoryTier, Limits, MemoryTier, SharedTier, SweepPlan, Swept};
 
 #[cfg(feature = "aws")]
 use crate::{
     cache::Ask,
     http::{Problem, RefusedBy},
-    key::KeyPatterns,
     lambda::{self, Bucket, Chores, Events, LambdaDoor, Refusal, Undone},
     record::{S3Location, S3Record},
-    refresh::Refresher,
 };
 #[cfg(feature = "aws")]
 use async_trait::async_trait;
@@ -63,10 +65,11 @@ pub async fn lambda(config: &Config) -> Result<(), StartError> {
     let mut door = LambdaDoor::new(router_over(Arc::clone(&cache), config), refuse);
     // A directory sends no events.
     if let RecordConfig::S3 { bucket, prefix, .. } = &config.record {
+        let refresher = || Refresher::new(Arc::clone(&cache), config.keep_warm.clone());
         door = door.with_events(Arc::new(Events {
-            refresher: Refresher::new(cache, config.keep_warm.clone()),
+            refresher: refresher(),
             bucket: Bucket { name: bucket.clone(), prefix: prefix.clone() },
-            chores: Arc::new(Household),
+            chores: Arc::new(Household { cache: Arc::clone(&cache), refresher: refresher() }),
         }));
     }
     lambda::run(door).await.map_err(|error| StartError::Runtime(error.to_string()))
@@ -94,17 +97,27 @@ fn refuse(refusal: &Refusal) -> ::http::Response<axum::body::Body> {
 
 /// Does the tasks of a function.
 #[cfg(feature = "aws")]
-struct Household;
+struct Household {
+    cache: Arc<Cache>,
+    refresher: Refresher,
+}
+
+/// What the answer of a task is left after a sweep: it ends on time by itself, but for the call it is in.
+#[cfg(feature = "aws")]
+const SWEEP_MARGIN: Duration = Duration::from_secs(5);
 
 #[cfg(feature = "aws")]
 #[async_trait]
 impl Chores for Household {
-    async fn warm(&self, _patterns: Option<KeyPatterns>, _ask: Ask) -> Result<Value, Undone> {
-        Err(Undone::NotBuiltIn { task: "warm" })
+    async fn warm(&self, patterns: Option<KeyPatterns>, ask: Ask) -> Result<Value, Undone> {
+        let warmed = self.refresher.warm(patterns.as_ref(), ask.deadline, now).await;
+        done("warm", warmed)
     }
 
-    async fn sweep(&self, _ask: Ask) -> Result<Value, Undone> {
-        Err(Undone::NotBuiltIn { task: "sweep" })
+    async fn sweep(&self, ask: Ask) -> Result<Value, Undone> {
+        let time = ask.deadline.saturating_duration_since(ask.now.monotonic);
+        let time_max = time.saturating_sub(SWEEP_MARGIN).max(time / 2);
+        done("sweep", self.cache.sweep(&SweepPlan::new(ask.now.wall, time_max)).await)
     }
 
     async fn doctor(&self, _ask: Ask) -> Result<Value, Undone> {
@@ -112,10 +125,58 @@ impl Chores for Household {
     }
 }
 
+#[cfg(feature = "aws")]
+fn done<T: serde::Serialize>(task: &'static str, done: Result<T, Error>) -> Result<Value, Undone> {
+    match done {
+        Ok(done) => Ok(serde_json::to_value(done).expect("numbers under names")),
+        Err(error) => {
+            tracing::error!(%error, cause = error.cause_text(), task, "a task failed");
+            Err(Undone::Failed { task, why: error.to_string() })
+        }
+    }
+}
+
+/// Fetches what matches `patterns`, or what is to be kept warm where there are none, for `time_max` at most.
+///
+/// # Errors
+/// Why nothing can be fetched at all.
+pub async fn warm(config: &Config, patterns: Option<&KeyPatterns>, time_max: Duration) -> Result<Warmed, ChoreError> {
+    let refresher = Refresher::new(cache(config).await?, config.keep_warm.clone());
+    Ok(refresher.warm(patterns, now().monotonic + time_max, now).await?)
+}
+
+/// Sweeps the shared directory; `None` where somebody else is at it.
+///
+/// # Errors
+/// Why it cannot be swept.
+pub async fn sweep(config: &Config, time_max: Duration) -> Result<Option<Swept>, ChoreError> {
+    Ok(cache(config).await?.sweep(&SweepPlan::new(now().wall, time_max)).await?)
+}
+
+/// Why a chore of the command line was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ChoreError {
+    /// There is nothing to do it with.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It failed.
+    #[error("{}: {}", .0, .0.cause_text())]
+    Failed(#[from] Error),
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is an edge: what it does is done now")]
+fn now() -> Moment {
+    Moment { wall: SystemTime::now().into(), monotonic: Instant::now() }
+}
+
 async fn cache(config: &Config) -> Result<Arc<Cache>, StartError> {
     let record = record(config)?;
     let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
-        Some(root) => Some(Arc::new(DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?)),
+        Some(root) => {
+            let limits = Limits { budget_bytes: config.local_budget_bytes, keep_warm: config.keep_warm.clone() };
+            let tier = DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?;
+            Some(Arc::new(tier.within(limits)))
+        }
         None => None,
     };
     Ok(Cache::new(MemoryTier::new(config.memory_budget_bytes), shared, record, config.policy))

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use crate::entry::Version;
 use crate::error::{Error, Result};
 use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
-use crate::record::Record;
+use crate::record::{Mark, Page, Record};
 use crate::tier::memory::{DerivedName, Held};
-use crate::tier::{Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, Tier, TierName, Token, Usage};
+use crate::tier::{
+    Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
+};
 
 mod answer;
 mod counters;
@@ -128,6 +131,26 @@ impl Cache {
         }
     }
 
+    /// The version that is held of `key`, be it believed or not: in the shared tier, or in memory where that is all; `None`
+    /// where nothing is, or the tier does not say.
+    pub async fn held_version(&self, key: &Key) -> Option<Version> {
+        match &self.shared {
+            Some(shared) => match shared.look(key, None).await {
+                Ok(Looked::Other { state, .. }) => state.map(|state| state.version),
+                Ok(Looked::Same) | Err(_) => None,
+            },
+            None => self.memory.held(key).and_then(|held| held.entry.as_ref().map(|entry| entry.version.clone())),
+        }
+    }
+
+    /// What the record has below `below`: the first page, or the one after `mark`.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    pub async fn list_record(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page> {
+        self.record.list(below, mark, deadline).await
+    }
+
     /// Drops `key` from every tier. Never from the record.
     ///
     /// # Errors
@@ -175,7 +198,20 @@ impl Cache {
             directory_keys: directory.keys,
             directory_bytes: directory.bytes,
             directory_health: self.shared.as_ref().map(|shared| shared.health()),
+            directory_upkeep: self.shared.as_ref().map(|shared| shared.upkeep()),
             counts: self.counters.counts(),
+        }
+    }
+
+    /// Takes away what the shared tier holds in vain or beyond its budget; `None` where somebody else is at it, or there is no
+    /// such tier.
+    ///
+    /// # Errors
+    /// `Tier`.
+    pub async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>> {
+        match &self.shared {
+            Some(shared) => shared.sweep(plan).await,
+            None => Ok(None),
         }
     }
 
@@ -299,6 +335,8 @@ pub struct Head {
     pub directory_bytes: u64,
     /// How the shared directory does; `None` without one.
     pub directory_health: Option<Health>,
+    /// How the shared directory keeps within its budget; `None` without one.
+    pub directory_upkeep: Option<Upkeep>,
     /// What has been answered.
     #[serde(flatten)]
     pub counts: Counts,

@@ -22,6 +22,29 @@ pub struct Cli {
 pub enum Command {
     /// Serve HTTP on this machine until SIGINT or SIGTERM; what is in flight then is finished, a second signal cuts it off.
     Serve(ServeArguments),
+    /// Fetch what matches the patterns into LOCAL_DATA_DIR, before anybody asks for it.
+    Warm(WarmArguments),
+    /// Bring LOCAL_DATA_DIR within CACHE_API_LOCAL_BUDGET, and take away what nobody needs any more.
+    Sweep(ChoreArguments),
+}
+
+/// What `warm` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct WarmArguments {
+    /// Which keys, such as 'prices/*.parquet' 'rates/**'; those of CACHE_API_KEEP_WARM where none are given.
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+    /// Where they are.
+    #[command(flatten)]
+    pub record: ChoreArguments,
+}
+
+/// What chores are told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ChoreArguments {
+    /// A directory as the record, before CACHE_API_SOURCE_DIR.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub source: Option<PathBuf>,
 }
 
 /// What `serve` is told.
@@ -57,8 +80,10 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<ServeArguments, String> {
         let arguments = ["cache-api", "serve"].iter().chain(arguments);
-        let Cli { command: Command::Serve(arguments) } = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        Ok(arguments)
+        match Cli::try_parse_from(arguments).map_err(|error| error.to_string())?.command {
+            Command::Serve(arguments) => Ok(arguments),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -112,6 +112,15 @@ pub enum Error {
         /// What was asked for.
         key: Key,
     },
+    /// The record's keys could not be listed. What to do about it stands in `why`.
+    #[error("the record could not be listed: {why}")]
+    NotListed {
+        /// What can be done.
+        why: Unlisted,
+        /// What happened.
+        #[source]
+        cause: Cause,
+    },
     /// A doubt or eviction could not be written to the shared directory. Try again; the operator looks at the directory.
     #[error("the shared directory could not take down that `{key}` is {verb}")]
     NotWritten {
@@ -175,6 +184,30 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
+}
+
+/// Why a listing of the record failed: the same ends as a fetch's, but of no one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlisted {
+    /// The record refuses. Mend the permissions of this service.
+    Forbidden,
+    /// The record asks for fewer requests. Try later.
+    Throttled,
+    /// The record gave no answer or none that can be read. Try later; the operator looks at the network and the record.
+    Unreachable,
+    /// The time the caller gave has passed.
+    Deadline,
+}
+
+impl fmt::Display for Unlisted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forbidden => "it does not let this service",
+            Self::Throttled => "it asks for fewer requests",
+            Self::Unreachable => "it cannot be reached",
+            Self::Deadline => "there was not enough time",
+        })
+    }
 }
 
 impl Error {

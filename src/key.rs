@@ -127,6 +127,13 @@ impl KeyHash {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Reads back what [`KeyHash::hex`] wrote; `None` for anything else.
+    pub fn parse(hex: &str) -> Option<Self> {
+        let is_written = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let byte = |index: usize| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).unwrap_or_default();
+        is_written.then(|| Self(std::array::from_fn(byte)))
+    }
+
     /// The shard: the first byte, two hex digits on disk.
     pub fn shard(&self) -> Shard {
         Shard(self.0[0])

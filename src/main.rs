@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use cache_api::app;
 use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
 use cache_api::cli::{Cli, Command, ServeArguments};
 use cache_api::config::{Config, Environment};
+use cache_api::key::KeyPatterns;
 use cache_api::telemetry::{self, LogForm};
 use clap::Parser;
 use tokio::runtime::Builder;
@@ -18,6 +20,9 @@ const MISUSED: u8 = 2;
 
 /// What is wrong is the machine, or what is asked of it.
 const FAILED: u8 = 1;
+
+/// How long a chore may take: whoever has it done every day does not want two at a time.
+const CHORE_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the end waits for file system calls whose answers nobody needs any more.
 const LINGER_MAX: Duration = Duration::from_secs(1);
@@ -40,7 +45,42 @@ fn command_line(environment: &Environment) -> ExitCode {
             telemetry::start(config.log_filter.clone(), LogForm::Text);
             run(Builder::new_multi_thread(), serve(&config, &arguments))
         }
+        Command::Warm(arguments) => chore(environment, arguments.record.source.as_deref(), async |config| {
+            let patterns = match KeyPatterns::parse(arguments.patterns.iter().map(String::as_str)) {
+                Ok(patterns) => Some(patterns).filter(|patterns| !patterns.is_empty()),
+                Err(error) => return end(MISUSED, error),
+            };
+            match app::warm(config, patterns.as_ref(), CHORE_TIME_MAX).await {
+                Ok(warmed) => report(&warmed, warmed.failed),
+                Err(error) => end(FAILED, error),
+            }
+        }),
+        Command::Sweep(arguments) => {
+            chore(environment, arguments.source.as_deref(), async |config| match app::sweep(config, CHORE_TIME_MAX).await {
+                Ok(Some(swept)) => report(&swept, swept.failed),
+                Ok(None) if config.local_data_dir.is_none() => end(MISUSED, "LOCAL_DATA_DIR is empty: there is nothing to sweep"),
+                Ok(None) => end(FAILED, "another sweep is under way; try again when it has ended"),
+                Err(error) => end(FAILED, error),
+            })
+        }
     }
+}
+
+/// Does something once, as the settings say.
+fn chore(environment: &Environment, source: Option<&Path>, work: impl AsyncFnOnce(&Config) -> ExitCode) -> ExitCode {
+    let config = match Config::read(environment, source) {
+        Ok(config) => config,
+        Err(problems) => return end(MISUSED, problems),
+    };
+    telemetry::start(config.log_filter.clone(), LogForm::Text);
+    run(Builder::new_multi_thread(), work(&config))
+}
+
+/// Says what was done, as JSON.
+fn report(done: &impl serde::Serialize, failed: u64) -> ExitCode {
+    let text = serde_json::to_string_pretty(done).expect("numbers under names");
+    let _ = writeln!(std::io::stdout(), "{text}");
+    if failed == 0 { ExitCode::SUCCESS } else { end(FAILED, format_args!("{failed} keys failed; the log says why")) }
 }
 
 fn lambda(environment: &Environment) -> ExitCode {

@@ -1,12 +1,13 @@
 //! The system of record: where the objects are, and the only truth about them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
 
 use crate::entry::{Entry, Version};
 use crate::error::Result;
-use crate::freshness::ClockBounds;
+use crate::freshness::{ClockBounds, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
 
 mod directory;
@@ -16,6 +17,9 @@ mod s3;
 pub use directory::DirectoryRecord;
 #[cfg(feature = "aws")]
 pub use s3::{S3Location, S3Record};
+
+/// Most objects on a page. Source: S3, `ListObjectsV2`, `MaxKeys`.
+pub const PAGE_OBJECTS_MAX: usize = 1000;
 
 /// The system of record. Nothing here writes to it.
 #[async_trait]
@@ -34,6 +38,16 @@ pub trait Record: Send + Sync + 'static {
     /// # Errors
     /// `Forbidden`, `Throttled`, `Unreachable`, `Changed`, `Corrupted`, `TooLarge`, `Deadline`.
     async fn fetch(&self, key: &Key, known: Option<&Version>, deadline: Instant) -> Result<Answer>;
+
+    /// Lists the objects whose key begins with `below`, in the order of the keys' bytes: the first page, or the one after
+    /// `mark`.
+    ///
+    /// Costs one request, and one more where a name cannot be said in XML. Gives up at `deadline`. What changes between two
+    /// pages may be seen or not; what does not is seen once.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    async fn list(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page>;
 }
 
 /// What the record answered.
@@ -54,4 +68,44 @@ pub struct Answer {
     pub fetched: Fetched,
     /// How far the record's clock is ahead of ours; `None` where it is the same clock or the answer had no `Date`.
     pub clock: Option<ClockBounds>,
+}
+
+/// A part of a listing, in the order of the keys' bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The objects, at most [`PAGE_OBJECTS_MAX`]; there may be none on a page that is not the last.
+    pub objects: Vec<Object>,
+    /// Names that nothing can be asked for by: they are no [`Key`], or cannot be read.
+    pub skipped: u64,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<Mark>,
+}
+
+/// What a listing says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name.
+    pub key: Key,
+    /// Length of its body in bytes.
+    pub size: u64,
+    /// When it was last modified.
+    pub last_modified: Timestamp,
+    /// The entity tag that a fetch would give which knows none; `None` where only a fetch can tell.
+    pub etag: Option<Arc<str>>,
+}
+
+/// A place in a listing: just after a name, be there such an object or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark(String);
+
+impl Mark {
+    /// Goes on after `key`.
+    pub fn after(key: &Key) -> Self {
+        Self(key.as_str().to_owned())
+    }
+
+    /// The name it is after, below the record's prefix.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
 }

@@ -16,6 +16,10 @@ use crate::freshness::Moment;
 use crate::key::{Key, KeyPatterns};
 use crate::tier::Doubted;
 
+mod warm;
+
+pub use warm::Warmed;
+
 /// How many keys are worked on at a time: a doubt or confirmation mostly waits, for EFS or for S3.
 const KEYS_AT_A_TIME: usize = 16;
 

@@ -13,9 +13,11 @@ use crate::key::{Key, Shard};
 
 pub mod directory;
 pub mod memory;
+pub mod sweep;
 
 pub use directory::DirectoryTier;
 pub use memory::MemoryTier;
+pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
 
 /// A place that keeps entries.
 #[async_trait]
@@ -126,6 +128,15 @@ pub trait SharedTier: Tier {
     /// # Errors
     /// `Tier`.
     async fn usage(&self) -> Result<Usage>;
+
+    /// Takes away what nobody names any more, and what goes beyond the budget; `None` where somebody else is at it.
+    ///
+    /// # Errors
+    /// `Tier`.
+    async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>>;
+
+    /// How it keeps within its bounds.
+    fn upkeep(&self) -> Upkeep;
 }
 
 /// An entry and when the record last said that it is the current one, in the record's time.
@@ -182,6 +193,8 @@ pub enum Stored {
     Stored,
     /// The token moved meanwhile, or the key's directory went: it is not believed.
     Overtaken,
+    /// It does not fit into the budget: there is nothing to believe.
+    NoRoom,
 }
 
 /// How a doubt ended.

@@ -51,6 +51,7 @@ RULES = dict(                                 # every rule in force: the mended 
     announce=False,                           # a doubt of a key without a directory (mkdir succeeds) writes nothing
     vouch_unstored=False,                     # the epoch vouches in memory for an answer that was not stored
     forget="state",                           # 404: "state" as the model was; "design": all goes, no epoch; "evict": ours
+    retire="aside",                           # taking a directory away: "design": no epoch; "noepoch": ours without them; "aside": ours
     nocache=False,                            # a read may ask although the state is believed
     progress=True,                            # check that nobody waits for a frozen holder
 )
@@ -62,13 +63,14 @@ class Bad(Exception):
 
 class Model:
     def __init__(self, names, readers, doubters=1, sweepers=0, reads=2, chg=1, tick=0, crash=0, wipe=0, drop=0,
-                 expire=0, other=0, evict=0, keydel=0, **rules):
+                 expire=0, other=0, evict=0, keydel=0, retirers=0, **rules):
         self.names, self.c = names, {**RULES, **rules}
         k = max(readers) + 1
         procs = [P("R", i, "idle", V0, reads) for i in readers]
         procs += [P("D", j % k, "idle", V0, 1) for j in range(doubters)]
-        self.calm = not (sweepers or wipe or evict or keydel)
+        self.calm = not (sweepers or wipe or evict or keydel or retirers)
         procs += [P("S", 0, "idle", V0, 1) for _ in range(sweepers)]
+        procs += [P("K", 0, "idle", V0, 1) for _ in range(retirers)]
         first = 0 if self.c["epoch_value"] == "counter" else 1
         self.init = W(0, (), 0, None, None, first, 1 if self.c["shards"] else None, frozenset(), None, 2, (I(None, None, None, 0),) * k, tuple(procs),
                       (), 0, N(min(chg, len(names) - 1), tick, crash, wipe, drop, expire, other, evict, keydel))
@@ -127,7 +129,7 @@ class Model:
     # -- who can move -------------------------------------------------------------------------------------
     def steps(self, w):
         for p, pr in enumerate(w.procs):
-            f = {"R": self.reader, "D": self.doubter, "S": self.sweeper}[pr.kind]
+            f = {"R": self.reader, "D": self.doubter, "S": self.sweeper, "K": self.retirer}[pr.kind]
             if pr.pc != "idle" or pr.left:
                 yield from f(w, p, pr)
         n = w.n
@@ -355,7 +357,7 @@ class Model:
 
     def there(self, w):
         """Whether the key's directory is: something is in it."""
-        return w.tok is not None or w.state is not None or bool(w.bodies) or any(q.pc == "frestore" for q in w.procs)
+        return w.tok is not None or w.state is not None or bool(w.bodies) or any(q.pc in ("frestore", "kstate", "kepoch", "kgone") for q in w.procs)
 
     def unlock(self, w, p):
         return w._replace(lock=None) if w.lock == p else w
@@ -427,6 +429,31 @@ class Model:
         else:
             yield f"S{p} removes {pr.v.file}", self.proc(
                 w._replace(bodies=w.bodies - {pr.v.file}), p, pc="idle", v=V0, left=pr.left - 1)
+
+    # -- taking the key's directory away, with what is held in it ------------------------------------------
+    def retirer(self, w, p, pr):
+        """What it moved aside keeps the directory from being empty until it is dropped, in one step with rmdir."""
+        pc, me = pr.pc, f"K{p}"
+
+        def go(world, to):
+            return self.proc(world, p, pc=to)
+
+        def done(world):
+            return self.proc(world, p, pc="idle", v=V0, left=pr.left - 1)
+
+        if pc == "idle" and self.c["retire"] == "design":
+            if w.state is None and self.there(w):
+                yield f"{me} removes the key's directory", done(w._replace(tok=None, bodies=frozenset()))
+        elif pc == "idle":
+            if self.there(w):
+                yield f"{me} moves token {w.tok} aside", go(w._replace(tok=None), "kstate")
+        elif pc == "kstate":
+            to = "kgone" if self.c["retire"] == "noepoch" else "kepoch"
+            yield f"{me} removes state and body", go(w._replace(state=None, bodies=frozenset()), to)
+        elif pc == "kepoch":
+            yield f"{me} writes epoch {w.uid}", go(w._replace(epoch=w.uid, uid=w.uid + 1), "kgone")
+        else:
+            yield f"{me} drops the token, and the directory if empty", done(w)
 
     # -- can everyone always go on by itself --------------------------------------------------------------
     def check_progress(self, w):

@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::error::Error;
+use crate::error::{Error, Unlisted};
 use crate::http::status_header;
 use crate::key::{InvalidKey, Key};
 
@@ -157,16 +157,16 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
             "No such object",
             "look at the name; if it was just uploaded, PUT its URL or wait a few seconds",
         ),
-        Error::Forbidden { .. } => (
+        Error::Forbidden { .. } | Error::NotListed { why: Unlisted::Forbidden, .. } => (
             StatusCode::FORBIDDEN,
             "forbidden",
             "The record refuses",
             "the operator looks at this service's permissions and credentials; its log has the reason",
         ),
-        Error::Throttled { .. } => {
+        Error::Throttled { .. } | Error::NotListed { why: Unlisted::Throttled, .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "throttled", "Too many requests to the record", "try again shortly")
         }
-        Error::Unreachable { .. } => (
+        Error::Unreachable { .. } | Error::NotListed { why: Unlisted::Unreachable, .. } => (
             StatusCode::BAD_GATEWAY,
             "unreachable",
             "The record does not answer",
@@ -177,7 +177,9 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
         Error::TooLarge { .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The object is too large", "the operator raises CACHE_API_MEMORY_BUDGET")
         }
-        Error::Deadline { .. } => (StatusCode::GATEWAY_TIMEOUT, "deadline", "Not in time", "try again; it may be cached by then"),
+        Error::Deadline { .. } | Error::NotListed { why: Unlisted::Deadline, .. } => {
+            (StatusCode::GATEWAY_TIMEOUT, "deadline", "Not in time", "try again; it may be cached by then")
+        }
         Error::NotWritten { .. } | Error::Tier { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             "not-written",
@@ -217,6 +219,7 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::UnknownFormat { key, .. }
         | Error::Unparsable { key, .. } => Some(key),
         Error::InvalidKey(_)
+        | Error::NotListed { .. }
         | Error::Tier { .. }
         | Error::UnknownFunction { .. }
         | Error::InvalidArgument { .. }

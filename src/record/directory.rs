@@ -2,7 +2,8 @@
 //!
 //! A key is the path of a regular file below the root. Whatever leads elsewhere is missing: `..`, a link out of the root,
 //! a FIFO, device, socket or directory, a segment that begins with a dot, `a//b` and `a/` (no file has such a name). A link
-//! within the root is followed. The root is held open, so that nothing done to the path above it changes what it is.
+//! within the root is followed, but by a listing only if it leads to a file: links to directories may go in circles. The root is
+//! held open, so that nothing done to the path above it changes what it is.
 //!
 //! # Which version a file has
 //! A file that was quiet for 2 s has a version by its *stamp*: size, mtime, ctime and inode. Whoever changes the content
@@ -34,14 +35,15 @@ use cap_std::fs::{Dir, File, MetadataExt, OpenOptions, OpenOptionsExt};
 use lru::LruCache;
 
 use crate::entry::{Entry, Media, Version};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unlisted};
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
-use crate::record::{Answer, Fetched, Record};
+use crate::record::{Answer, Fetched, Mark, Page, Record};
 
 use media::content_type;
 use stamp::{Stamp, content_etag};
 
+mod listing;
 mod media;
 mod stamp;
 #[cfg(test)]
@@ -111,6 +113,23 @@ impl Record for DirectoryRecord {
             .map_err(|_| Error::Deadline { key: key.clone() })?
             .map_err(|cause| Error::Unreachable { key: key.clone(), cause: cause.into() })??;
         Ok(Answer { fetched, clock: None })
+    }
+
+    async fn list(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page> {
+        let asked = now();
+        let late =
+            || Error::NotListed { why: Unlisted::Deadline, cause: "the source directory has too many files for it".into() };
+        if deadline <= asked.monotonic {
+            return Err(late());
+        }
+        let walk = {
+            let (root, below, mark) = (Arc::clone(&self.root), below.to_owned(), mark.cloned());
+            move || root.list(listing::Range { below: &below, mark: mark.as_ref() }, asked, deadline)
+        };
+        tokio::time::timeout_at(deadline.into(), tokio::task::spawn_blocking(walk))
+            .await
+            .map_err(|_| late())?
+            .map_err(|cause| Error::NotListed { why: Unlisted::Unreachable, cause: cause.into() })?
     }
 }
 
@@ -194,11 +213,15 @@ impl Root {
 
     /// Answers that there is no such object, unless the root itself is gone and nothing can be said of what was in it.
     fn missing(&self, key: &Key) -> Result<Fetched> {
-        let unreachable = |cause: io::Error| Error::Unreachable { key: key.clone(), cause: cause.into() };
-        if self.dir.dir_metadata().map_err(unreachable)?.nlink() == 0 {
-            return Err(unreachable(io::Error::other("the source directory was removed")));
-        }
+        self.is_there().map_err(|cause| Error::Unreachable { key: key.clone(), cause: cause.into() })?;
         Ok(Fetched::Missing)
+    }
+
+    fn is_there(&self) -> io::Result<()> {
+        if self.dir.dir_metadata()?.nlink() == 0 {
+            return Err(io::Error::other("the source directory was removed"));
+        }
+        Ok(())
     }
 
     fn settled(&self) -> std::sync::MutexGuard<'_, LruCache<Stamp, Arc<str>>> {

@@ -10,17 +10,18 @@ use tokio::sync::OnceCell;
 use tracing::warn;
 
 use crate::entry::Version;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result, Unlisted};
 use crate::freshness::ClockBounds;
 use crate::key::{Key, Prefix, RecordId};
 use crate::record::s3::answer::Got;
 use crate::record::s3::clock::ClockWatch;
-use crate::record::{Answer, Fetched, Record};
+use crate::record::{Answer, Fetched, Mark, Page, Record};
 
 mod answer;
 mod body;
 mod client;
 mod clock;
+mod listing;
 
 /// What names the data in S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,9 +96,13 @@ impl S3Record {
         }
     }
 
+    async fn client(&self) -> Result<&Client, Cause> {
+        self.client.get_or_try_init(|| client::connect(&self.location, self.given.as_ref())).await
+    }
+
     /// One GET, retried by the SDK where there was no answer or "try again"; and what it shows of the record's clock.
     async fn exchange(&self, key: &Key, condition: Option<&Version>) -> (Result<Got>, Option<ClockBounds>) {
-        let client = match self.client.get_or_try_init(|| client::connect(&self.location, self.given.as_ref())).await {
+        let client = match self.client().await {
             Ok(client) => client,
             Err(cause) => return (Err(Error::Unreachable { key: key.clone(), cause }), None),
         };
@@ -137,5 +142,17 @@ impl Record for S3Record {
         }
         let answer = tokio::time::timeout_at(deadline.into(), self.ask(key, known)).await;
         answer.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() }))
+    }
+
+    async fn list(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page> {
+        let late = || Error::NotListed { why: Unlisted::Deadline, cause: "S3 did not answer in that time".into() };
+        if clock::has_passed(deadline) {
+            return Err(late());
+        }
+        let page = async {
+            let client = self.client().await.map_err(|cause| Error::NotListed { why: Unlisted::Unreachable, cause })?;
+            listing::Listing { client, location: &self.location, below, mark }.page().await
+        };
+        tokio::time::timeout_at(deadline.into(), page).await.unwrap_or_else(|_| Err(late()))
     }
 }

@@ -9,6 +9,7 @@ use crate::cache::tests::world::{DIRECTORY_HIT, Instance, MEMORY_HIT, World, ass
 use crate::key::KeyPatterns;
 
 mod history;
+mod warming;
 
 const ASKED_NOTHING: Asked = Asked { requests: 0, conditional: 0, bodies: 0 };
 

@@ -19,7 +19,8 @@ use crate::freshness::Timestamp;
 use crate::key::RecordId;
 use crate::key::{Key, Shard};
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Health, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName, Token, Usage,
+    Doubted, Epoch, EpochMark, Health, Kept, Limits, Listed, Looked, Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier,
+    TierName, Token, Upkeep, Usage,
 };
 
 mod doubt;
@@ -30,12 +31,15 @@ mod layout;
 mod listing;
 mod look;
 mod nonce;
+mod room;
+mod sweep;
 mod touch;
 mod view;
 
 use file::Made;
 use guard::{Guard, Lane};
 use layout::Disk;
+use room::{Room, Verdict};
 use touch::Touches;
 
 /// Longest that a small file is waited for. EFS gives one in some milliseconds; past a second the record is nearer.
@@ -61,6 +65,7 @@ pub struct DirectoryTier {
     disk: Arc<Disk>,
     guard: Guard,
     touches: Touches,
+    room: Room,
     /// The tokens whose directory this process made.
     announced: Mutex<LruCache<Key, Token>>,
 }
@@ -91,6 +96,7 @@ impl DirectoryTier {
             disk: Arc::clone(&disk),
             guard: Guard::default(),
             touches: Touches::default(),
+            room: Room::within(Limits::default()),
             announced: Mutex::new(LruCache::new(ANNOUNCED_MAX)),
         };
         match tier.guard.run(Lane::Fill, FILL_LIMIT, move || prepare(&disk)).await {
@@ -99,6 +105,48 @@ impl DirectoryTier {
             Err(error) => tracing::warn!(%error, "the shared directory cannot be used now, reads go on without it"),
         }
         Ok(tier)
+    }
+
+    /// Keeps within `limits`, and not within what the disk allows.
+    #[must_use]
+    pub fn within(mut self, limits: Limits) -> Self {
+        self.room = Room::within(limits);
+        self
+    }
+
+    /// Whether a body of this length fits, after a sweep where it must be. While another fill makes room, it does not.
+    async fn has_room_for(&self, body_bytes: u64) -> bool {
+        let bytes = sweep::walk::weight(body_bytes);
+        let mut verdict = self.room.judge(bytes);
+        if verdict == Verdict::MeasureFirst {
+            // What cannot be measured is stored: then the file system says whether there is room.
+            let Ok(_mine) = self.room.upkeep.try_lock() else { return true };
+            let Ok(()) = self.measure().await else { return true };
+            verdict = self.room.judge(bytes);
+        }
+        if verdict == Verdict::SweepFirst
+            && let Ok(_mine) = self.room.upkeep.try_lock()
+        {
+            let plan = SweepPlan { room_bytes: bytes, ..SweepPlan::new(touch::now().into(), room::SWEEP_TIME_MAX) };
+            let swept = self.sweep(&plan).await;
+            verdict = self.room.judge(bytes);
+            // Where another process is at it, there may be room in a moment.
+            if verdict != Verdict::Fits && !matches!(swept, Ok(None)) {
+                self.room.rest();
+            }
+        }
+        if verdict != Verdict::Fits {
+            self.room.refused();
+        }
+        verdict == Verdict::Fits
+    }
+
+    async fn measure(&self) -> Result<()> {
+        let (plan, limits) = (SweepPlan::new(touch::now().into(), room::MEASURE_TIME_MAX), Arc::clone(&self.room.limits));
+        let job = move |disk: &Disk| Ok((disk.budget_bytes(&limits), disk.survey(&plan, plan.time_max)?.bytes()));
+        let (budget_bytes, held) = self.run(Lane::Fill, "measure what is held", FILL_LIMIT, job).await?;
+        self.room.measured(budget_bytes, held);
+        Ok(())
     }
 
     async fn run<T: Send + 'static>(
@@ -187,6 +235,9 @@ impl SharedTier for DirectoryTier {
     }
 
     async fn store(&self, key: &Key, token: &Token, entry: &Entry, confirmed_at: Timestamp) -> Result<Stored> {
+        if !self.has_room_for(entry.facts.size).await {
+            return Ok(Stored::NoRoom);
+        }
         let limit = FILL_LIMIT + time_for(entry.facts.size);
         let (asked, token, entry) = (key.clone(), *token, entry.clone());
         let stored =
@@ -241,6 +292,23 @@ impl SharedTier for DirectoryTier {
 
     async fn usage(&self) -> Result<Usage> {
         self.always(WALK_LIMIT, Disk::usage).await.map_err(|error| Error::Tier { action: "count", cause: error.into() })
+    }
+
+    async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>> {
+        let (plan, limits) = (*plan, Arc::clone(&self.room.limits));
+        // It ends by itself; past this it hangs.
+        let limit = plan.time_max + DOUBT_LIMIT;
+        let job = move |disk: &Disk| Ok((disk.budget_bytes(&limits), disk.sweep(&plan, &limits)?));
+        let swept = self.always(limit, job).await;
+        let (budget_bytes, swept) = swept.map_err(|error| Error::Tier { action: "sweep", cause: error.into() })?;
+        if let Some(swept) = swept {
+            self.room.swept(budget_bytes, swept);
+        }
+        Ok(swept)
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        self.room.upkeep()
     }
 }
 

@@ -17,6 +17,7 @@ mod servers;
 mod settings;
 mod support;
 mod template;
+mod sweep;
 mod tier_conformance;
 mod tier_damage;
 mod tier_protocol;

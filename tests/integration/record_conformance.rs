@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cache_api::entry::{Checksum, Entry, Version};
-use cache_api::error::Error;
+use cache_api::error::{Error, Unlisted};
 use cache_api::freshness::Timestamp;
 use cache_api::key::Key;
-use cache_api::record::{Fetched, Record};
+use cache_api::record::{Fetched, Mark, Object, PAGE_OBJECTS_MAX, Record};
 
 /// How a test changes what a record holds, beside the record: the record itself never writes.
 #[async_trait]
@@ -60,6 +60,10 @@ pub async fn a_record_keeps_its_promises(record: &dyn Record, site: &dyn Site) {
     every_awkward_key_is_an_object_of_its_own(record, site).await;
     a_neighbour_is_never_answered(record, site).await;
     a_deadline_that_has_passed_is_said(record, site).await;
+    a_listing_has_what_a_fetch_would_give(record, site).await;
+    every_awkward_key_is_listed_as_it_is(record, site).await;
+    a_listing_goes_on_page_by_page(record, site).await;
+    a_listing_in_no_time_is_refused(record).await;
 }
 
 /// "What was never there, or is there no more, is missing; that is an answer and no error."
@@ -211,6 +215,79 @@ pub async fn a_deadline_that_has_passed_is_said(record: &dyn Record, site: &dyn 
     site.delete(&key).await;
 }
 
+/// "A listing says of an object what a fetch of it would, and has nothing that is not below what was asked for."
+pub async fn a_listing_has_what_a_fetch_would_give(record: &dyn Record, site: &dyn Site) {
+    assert_eq!(list(record, "listed/").await, [], "nothing is there");
+    let keys = ["listed/a.csv", "listed/a/b.csv", "listed/a0.csv", "listed/b.csv"].map(|name| key(record, name));
+    for other in ["liste", "listed.csv", "listee/a.csv"] {
+        site.put(&key(record, other), "other\n".into(), "text/csv").await;
+    }
+    for key in &keys {
+        site.put(key, key.to_string().into(), "text/csv").await;
+    }
+    let listed = list(record, "listed/").await;
+    assert_eq!(listed.iter().map(|object| &object.key).collect::<Vec<_>>(), keys.iter().collect::<Vec<_>>(), "in order");
+    for object in &listed {
+        let entry = fetch_changed(record, &object.key, None).await;
+        assert_eq!((object.size, object.last_modified), (entry.facts.size, entry.version.last_modified), "{object:?}");
+        assert!(object.etag.as_ref().is_none_or(|etag| *etag == entry.version.etag), "{object:?} and {entry:?}");
+    }
+    let names = async |below: &str| list(record, below).await.into_iter().map(|object| object.key).collect::<Vec<_>>();
+    assert_eq!(names("listed/a").await, keys[..3], "below a part of a name");
+    assert_eq!(names("listed/a/").await, keys[1..2]);
+    assert_eq!(names("listed/a.csv").await, keys[..1], "the name itself");
+    assert_eq!(names("listed/b.csv/").await, [], "below an object");
+    site.delete(&keys[1]).await;
+    assert_eq!(names("listed/a").await, [keys[0].clone(), keys[2].clone()], "deleted");
+}
+
+/// Pitfall 19. "The names of a listing can be asked for as they are."
+pub async fn every_awkward_key_is_listed_as_it_is(record: &dyn Record, site: &dyn Site) {
+    let mut names = AWKWARD_KEYS.map(|name| format!("awkward/{name}"));
+    for name in &names {
+        site.put(&key(record, name), name.clone().into(), "text/csv").await;
+    }
+    names.sort();
+    let listed: Vec<_> = list(record, "awkward/").await.into_iter().map(|object| object.key).collect();
+    assert_eq!(listed, names.map(|name| key(record, &name)));
+    for key in listed {
+        fetch_changed(record, &key, None).await;
+        let own = record.list(key.as_str(), None, now() + Duration::from_secs(60)).await.expect("a listing");
+        assert_eq!(own.objects.first().map(|object| &object.key), Some(&key), "asked for by its name");
+        site.delete(&key).await;
+    }
+}
+
+/// "What there is beyond a page comes on the next, each object once."
+pub async fn a_listing_goes_on_page_by_page(record: &dyn Record, site: &dyn Site) {
+    let below = "conformance/pages/";
+    let keys: Vec<_> =
+        (0..PAGE_OBJECTS_MAX + 2).map(|index| key(record, &format!("pages/{}/{index:05}+ .csv", index / 700))).collect();
+    for key in &keys {
+        site.put(key, "1\n".into(), "text/csv").await;
+    }
+    let deadline = now() + Duration::from_secs(60);
+    let first = record.list(below, None, deadline).await.expect("a page");
+    assert_eq!((first.objects.len(), first.skipped), (PAGE_OBJECTS_MAX, 0));
+    let mark = first.next.clone().expect("there is more");
+    assert_eq!(mark, Mark::after(&keys[PAGE_OBJECTS_MAX - 1]));
+    let second = record.list(below, Some(&mark), deadline).await.expect("a page");
+    let both = first.objects.iter().chain(&second.objects).map(|object| object.key.clone());
+    assert_eq!((both.collect::<Vec<_>>(), second.next), (keys.clone(), None));
+    // After a name that is no object's: the keys of the second directory begin after it.
+    let after = record.list(below, Some(&Mark::after(&key(record, "pages/0/x"))), deadline).await.expect("a page");
+    assert_eq!(after.objects.first().map(|object| &object.key), Some(&keys[700]));
+    for key in &keys {
+        site.delete(key).await;
+    }
+}
+
+/// "No listing after the deadline."
+pub async fn a_listing_in_no_time_is_refused(record: &dyn Record) {
+    let answer = record.list("", None, now()).await;
+    assert!(matches!(&answer, Err(Error::NotListed { why: Unlisted::Deadline, .. })), "{answer:?}");
+}
+
 /// The key `conformance/<name>` of `record`.
 fn key(record: &dyn Record, name: &str) -> Key {
     Key::parse(&format!("conformance/{name}"), record.prefix()).expect("a key")
@@ -220,6 +297,14 @@ fn key(record: &dyn Record, name: &str) -> Key {
 async fn fetch(record: &dyn Record, key: &Key, known: Option<&Version>) -> Fetched {
     let answer = record.fetch(key, known, now() + Duration::from_secs(60)).await;
     answer.unwrap_or_else(|error| panic!("{key}: {error}: {error:?}")).fetched
+}
+
+/// What the record lists below `conformance/<below>`, all of it on one page.
+async fn list(record: &dyn Record, below: &str) -> Vec<Object> {
+    let listed = record.list(&format!("conformance/{below}"), None, now() + Duration::from_secs(60)).await;
+    let page = listed.unwrap_or_else(|error| panic!("{below}: {error}: {error:?}"));
+    assert_eq!((page.skipped, page.next), (0, None));
+    page.objects
 }
 
 /// The entry that the record answers with.

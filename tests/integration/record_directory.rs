@@ -1,6 +1,8 @@
 //! A directory as the record: the suite, and what only a directory can hold.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cache_api::entry::Version;
-use cache_api::error::Error;
+use cache_api::error::{Error, Unlisted};
 use cache_api::key::Key;
 use cache_api::record::{DirectoryRecord, Fetched, Record};
 use tempfile::TempDir;
@@ -122,6 +124,35 @@ async fn a_link_within_the_root_is_followed() {
     fs::write(dir.path().join("v1/prices.csv"), "ibm,231.7\n").unwrap();
     symlink("v1", dir.path().join("current")).unwrap();
     assert_eq!(body(&open(dir.path()), "current/prices.csv").await, "ibm,231.7\n");
+}
+
+#[tokio::test]
+async fn a_listing_has_what_a_fetch_finds_and_no_links_to_directories() {
+    let dir = TempDir::new().unwrap();
+    let record = open(dir.path());
+    for name in ["v1", ".git", "a"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    for name in ["v1/prices.csv", "a/b", "a.b", ".env", ".git/config", "a/.hidden", "line\nbreak"] {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    fs::write(dir.path().join(OsStr::from_bytes(b"\xff")), "x").unwrap();
+    symlink("v1/prices.csv", dir.path().join("latest")).unwrap();
+    symlink("v1", dir.path().join("current")).unwrap();
+    symlink(".", dir.path().join("a/circle")).unwrap();
+    symlink("/etc/passwd", dir.path().join("way-out")).unwrap();
+    symlink("nowhere", dir.path().join("dangling")).unwrap();
+    let _listener = UnixListener::bind(dir.path().join("socket")).unwrap();
+    let page = record.list("", None, deadline()).await.unwrap();
+    let names: Vec<_> = page.objects.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(names, ["a.b", "a/b", "latest", "v1/prices.csv"]);
+    assert_eq!((page.skipped, page.next), (2, None), "the line break and what is no text");
+    for name in names {
+        body(&record, name).await;
+    }
+    drop(dir);
+    let gone = record.list("", None, deadline()).await;
+    assert!(matches!(gone, Err(Error::NotListed { why: Unlisted::Unreachable, .. })), "{gone:?}");
 }
 
 #[tokio::test]
@@ -289,11 +320,9 @@ fn open(root: &Path) -> DirectoryRecord {
     DirectoryRecord::open(root, SIZE_MAX).expect("a directory")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test is an edge")]
 async fn try_fetch(record: &DirectoryRecord, name: &str) -> Result<Fetched, Error> {
     let key = Key::parse(name, record.prefix()).expect("a key");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    record.fetch(&key, None, deadline).await.map(|answer| answer.fetched)
+    record.fetch(&key, None, deadline()).await.map(|answer| answer.fetched)
 }
 
 async fn fetch(record: &DirectoryRecord, name: &str) -> Fetched {
@@ -312,4 +341,9 @@ async fn version(record: &DirectoryRecord, name: &str) -> Version {
         Fetched::Changed(entry) => entry.version,
         other => panic!("{name}: {other:?}"),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is an edge")]
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }

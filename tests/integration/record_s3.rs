@@ -8,7 +8,7 @@ use aws_config::credential_process::CredentialProcessProvider;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use bytes::Bytes;
 use cache_api::entry::Entry;
-use cache_api::error::{Error, Result};
+use cache_api::error::{Error, Result, Unlisted};
 use cache_api::key::{Key, Prefix};
 use cache_api::record::{Answer, Fetched, Record, S3Location, S3Record};
 use http::{Method, StatusCode};
@@ -94,6 +94,27 @@ async fn awkward_keys_are_objects_of_their_own(record: &S3Record, site: &Site) {
         let entry = fetched(record.fetch(&site.key(name), None, deadline()).await);
         assert_eq!(entry.body, name.as_bytes(), "{name}");
     }
+}
+
+/// SeaweedFS lists as it keeps: directory by directory, so that `a/b` comes before `a.b`, and nothing below a `//`.
+#[tokio::test]
+async fn a_listing_names_every_object_page_by_page() {
+    let site = Site::start("data").await;
+    let record = site.record(sdk_config(KEYS));
+    let mut names: Vec<_> = AWKWARD_KEYS.into_iter().filter(|name| !name.contains('\\')).collect();
+    for name in &names {
+        site.bucket.put_object(&format!("data/{name}"), *name).await;
+    }
+    site.bucket.put_object("elsewhere.csv", "no").await;
+    let page = record.list("", None, deadline()).await.unwrap();
+    let mut listed: Vec<_> = page.objects.iter().map(|object| object.key.as_str()).collect();
+    names.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!((listed, page.skipped, page.next), (names, 0, None));
+    assert!(page.objects.iter().all(|object| object.size == object.key.as_str().len() as u64 && object.etag.is_some()));
+    record_conformance::a_listing_goes_on_page_by_page(&record, &site).await;
+    let powerless = site.record(sdk_config(POWERLESS_KEYS)).list("", None, deadline()).await;
+    assert!(matches!(powerless, Err(Error::NotListed { why: Unlisted::Forbidden, .. })), "{powerless:?}");
 }
 
 /// "A cold read costs exactly one request, a GET without a HEAD; a confirmation one that moves no body."

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
-use crate::tier::{Health, Token, Usage};
+use crate::tier::{Health, SweepPlan, Swept, Token, Upkeep, Usage};
 
 pub struct FailingTier {
     works: DirectoryTier,
@@ -137,5 +137,13 @@ impl SharedTier for FailingTier {
 
     async fn usage(&self) -> Result<Usage> {
         self.call("usage")?.usage().await
+    }
+
+    async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>> {
+        self.call("sweep")?.sweep(plan).await
+    }
+
+    fn upkeep(&self) -> Upkeep {
+        self.works.upkeep()
     }
 }

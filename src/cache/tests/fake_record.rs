@@ -1,6 +1,6 @@
 //! A record that does as it is told.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
 use crate::entry::{Entry, Media, Version};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unlisted};
 use crate::freshness::{ClockBounds, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
-use crate::record::{Answer, Fetched, Record};
+use crate::record::{Answer, Fetched, Mark, Object, Page, Record};
 
 /// Holds what it is given, is in the mood it is put in, and counts what it is asked.
 pub struct FakeRecord {
@@ -50,7 +50,7 @@ pub struct Gate {
 
 #[derive(Default)]
 struct Told {
-    objects: HashMap<String, Entry>,
+    objects: BTreeMap<String, Entry>,
     mood: Mood,
     asked: Asked,
     gate: Option<Arc<Gate>>,
@@ -132,6 +132,29 @@ impl Record for FakeRecord {
             timeout_at(deadline.into(), gate.hold()).await.map_err(|_| Error::Deadline { key: key.clone() })?;
         }
         answer
+    }
+
+    /// Two objects a page, so that a few make pages.
+    async fn list(&self, below: &str, mark: Option<&Mark>, _deadline: Instant) -> Result<Page> {
+        let told = self.told();
+        let why = match told.mood {
+            Mood::Well => None,
+            Mood::Down => Some(Unlisted::Unreachable),
+            Mood::Forbidding => Some(Unlisted::Forbidden),
+            Mood::Throttling => Some(Unlisted::Throttled),
+        };
+        if let Some(why) = why {
+            return Err(Error::NotListed { why, cause: "told so".into() });
+        }
+        let listed = told.objects.iter().filter_map(|(name, entry)| {
+            let key = Key::parse(name, &self.prefix).expect("tests set keys");
+            let Version { etag, last_modified } = entry.version.clone();
+            name.starts_with(below).then_some(Object { key, size: entry.facts.size, last_modified, etag: Some(etag) })
+        });
+        let mut objects = listed.filter(|object| mark.is_none_or(|mark| Mark::after(&object.key).name() > mark.name()));
+        let page: Vec<_> = objects.by_ref().take(2).collect();
+        let next = objects.next().and(page.last()).map(|last| Mark::after(&last.key));
+        Ok(Page { objects: page, skipped: 0, next })
     }
 }
 

@@ -68,41 +68,80 @@ pub(super) async fn entry(key: &Key, output: GetObjectOutput, size_max: u64) -> 
 /// bucket included.
 pub(super) fn judge(key: &Key, refused: SdkError<GetObjectError, HttpResponse>) -> Result<Got> {
     let key = key.clone();
-    let Some(raw) = refused.raw_response() else {
-        return Err(unsent(key, refused));
-    };
-    let said = Said {
-        status: raw.status().as_u16(),
-        code: refused.code().unwrap_or("without a code").to_owned(),
-        message: refused.message().unwrap_or("nothing").to_owned(),
-        request: raw.request_id().unwrap_or("without an id").to_owned(),
-    };
-    Err(match (said.status, said.code.as_str()) {
-        (304, _) => return Ok(Got::Unmodified { last_modified: raw.headers().get("last-modified").and_then(parse_date) }),
-        // Nothing less than this code is an absence: other servers between here and S3 say 404 as well.
-        (404, "NoSuchKey") => return Ok(Got::Missing),
-        (429, _) | (_, "SlowDown" | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "TooManyRequests") => {
-            Error::Throttled { key, cause: said.into() }
-        }
-        (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken") => Error::Forbidden { key, cause: said.into() },
-        (409 | 412, _) => Error::Changed { key },
-        (200..=299, _) => Error::Corrupted { key, what: "the head of its answer is not legible".to_owned() },
-        _ => Error::Unreachable { key, cause: said.into() },
+    Err(match Refusal::of(refused) {
+        Refusal::Unmodified { last_modified } => return Ok(Got::Unmodified { last_modified }),
+        Refusal::Missing(_) => return Ok(Got::Missing),
+        Refusal::Forbidden(cause) => Error::Forbidden { key, cause },
+        Refusal::Throttled(cause) => Error::Throttled { key, cause },
+        Refusal::Changed(_) => Error::Changed { key },
+        Refusal::Illegible(_) => Error::Corrupted { key, what: "the head of its answer is not legible".to_owned() },
+        Refusal::Other(cause) => Error::Unreachable { key, cause },
     })
 }
 
-/// Tells what it means that there was no answer.
-fn unsent(key: Key, failed: SdkError<GetObjectError, HttpResponse>) -> Error {
-    let cause: Cause = match failed.into_source() {
-        Ok(source) => source.into(),
-        Err(failed) => failed.into(),
-    };
-    let mut causes = std::iter::successors(Some(&*cause as &(dyn std::error::Error + 'static)), |cause| cause.source());
-    // Only what stays wrong until somebody mends it: a provider that failed may be back for the next request.
-    let is_unconfigured = causes.find_map(|cause| cause.downcast_ref()).is_some_and(|error: &CredentialsError| {
-        matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
-    });
-    if is_unconfigured { Error::Forbidden { key, cause: NoCredentials(cause).into() } } else { Error::Unreachable { key, cause } }
+/// Why S3 did not give what it was asked for.
+pub(super) enum Refusal {
+    /// What is known is still so.
+    Unmodified {
+        /// When the object was last modified; `None` where the answer does not say legibly.
+        last_modified: Option<Timestamp>,
+    },
+    /// There is no such object.
+    Missing(Cause),
+    /// It may not be had with these credentials, or without any.
+    Forbidden(Cause),
+    /// Fewer requests are asked for.
+    Throttled(Cause),
+    /// Somebody is changing it.
+    Changed(Cause),
+    /// It was given, and cannot be read.
+    Illegible(Cause),
+    /// All else, silence included.
+    Other(Cause),
+}
+
+impl Refusal {
+    pub(super) fn of<E>(refused: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let Some(raw) = refused.raw_response() else { return Self::unsent(refused) };
+        let said = Said {
+            status: raw.status().as_u16(),
+            code: refused.code().unwrap_or("without a code").to_owned(),
+            message: refused.message().unwrap_or("nothing").to_owned(),
+            request: raw.request_id().unwrap_or("without an id").to_owned(),
+        };
+        match (said.status, said.code.as_str()) {
+            (304, _) => Self::Unmodified { last_modified: raw.headers().get("last-modified").and_then(parse_date) },
+            // Nothing less than this code is an absence: other servers between here and S3 say 404 as well.
+            (404, "NoSuchKey") => Self::Missing(said.into()),
+            (429, _) | (_, "SlowDown" | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "TooManyRequests") => {
+                Self::Throttled(said.into())
+            }
+            (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken") => Self::Forbidden(said.into()),
+            (409 | 412, _) => Self::Changed(said.into()),
+            (200..=299, _) => Self::Illegible(said.into()),
+            _ => Self::Other(said.into()),
+        }
+    }
+
+    /// Tells what it means that there was no answer.
+    fn unsent<E>(failed: SdkError<E, HttpResponse>) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let cause: Cause = match failed.into_source() {
+            Ok(source) => source.into(),
+            Err(failed) => failed.into(),
+        };
+        let mut causes = std::iter::successors(Some(&*cause as &(dyn std::error::Error + 'static)), |cause| cause.source());
+        // Only what stays wrong until somebody mends it: a provider that failed may be back for the next request.
+        let is_unconfigured = causes.find_map(|cause| cause.downcast_ref()).is_some_and(|error: &CredentialsError| {
+            matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
+        });
+        if is_unconfigured { Self::Forbidden(NoCredentials(cause).into()) } else { Self::Other(cause) }
+    }
 }
 
 /// What to do about an answer whose words do not say it.
@@ -110,7 +149,7 @@ fn advice(code: &str) -> &'static str {
     match code {
         "InvalidObjectState" => "; the object is archived: restore it to a storage class that can be read",
         "NoSuchBucket" => "; look at AWS_BUCKET_NAME and at the endpoint",
-        "AccessDenied" => "; the role needs s3:GetObject, and s3:ListBucket to be told of absent objects",
+        "AccessDenied" => "; the role needs s3:GetObject, and s3:ListBucket to list and to be told of absent objects",
         "PermanentRedirect" | "AuthorizationHeaderMalformed" => "; look at AWS_REGION: the bucket is in another region",
         _ => "",
     }

@@ -72,7 +72,7 @@ impl Disk {
             match believed {
                 Ok(Stored::Stored) => self.show(key, &place, body),
                 // No state names it, and none ever will.
-                Ok(Stored::Overtaken) | Err(_) => drop(fs::remove_file(place.body(&body))),
+                Ok(Stored::Overtaken | Stored::NoRoom) | Err(_) => drop(fs::remove_file(place.body(&body))),
             }
             believed
         })())

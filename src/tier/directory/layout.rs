@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::entry::Version;
 use crate::key::RecordId;
-use crate::key::{Key, Shard};
+use crate::key::{Key, KeyHash, Shard};
 
 /// The layout's version, and so a directory's name: instances that disagree on the layout never see each other's files.
 const LAYOUT: &str = "v1";
@@ -47,7 +47,11 @@ impl Disk {
 
     /// Where everything about `key` is.
     pub fn place(&self, key: &Key) -> Place {
-        let hash = key.hash();
+        self.place_of(key.hash())
+    }
+
+    /// Where everything about the key of this hash is.
+    pub fn place_of(&self, hash: KeyHash) -> Place {
         let shard = hash.shard();
         Place { dir: self.base.join(shard.to_string()).join(hash.hex()), shard }
     }
@@ -57,6 +61,7 @@ impl Disk {
 pub(super) const VIEWLESS: &str = ".cache";
 
 /// A key's directory, named by the key's hash: any key makes a short name, and no two the same.
+#[derive(Clone)]
 pub(super) struct Place {
     pub dir: PathBuf,
     pub shard: Shard,

@@ -54,7 +54,7 @@ impl Disk {
 }
 
 /// The directories in `dir` that have a name of so many hex digits.
-fn subdirectories(dir: &Path, digits: usize) -> io::Result<Vec<PathBuf>> {
+pub(super) fn subdirectories(dir: &Path, digits: usize) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in found(fs::read_dir(dir))?.into_iter().flatten() {
         let entry = entry?;

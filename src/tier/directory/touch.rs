@@ -42,7 +42,7 @@ impl Disk {
     clippy::disallowed_methods,
     reason = "a file's time of last use; compared with other files' by the sweep, decides no age"
 )]
-fn now() -> SystemTime {
+pub(super) fn now() -> SystemTime {
     SystemTime::now()
 }
 

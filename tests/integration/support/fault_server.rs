@@ -1,6 +1,7 @@
 //! A small server that speaks as S3 does, holds objects in memory and fails on demand, as no real server does.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
@@ -60,7 +61,7 @@ pub enum Fault {
     NotModified(Option<&'static str>),
 }
 
-/// Answers path-style GETs with and without If-None-Match. Ends with the runtime of its test.
+/// Answers path-style GETs with and without If-None-Match, and listings. Ends with the runtime of its test.
 pub struct FaultServer {
     address: String,
     state: Arc<Mutex<State>>,
@@ -145,7 +146,7 @@ impl FaultServer {
 
 #[derive(Default)]
 struct State {
-    objects: HashMap<String, Object>,
+    objects: BTreeMap<String, Object>,
     faults: VecDeque<Fault>,
     asked: Vec<Asked>,
 }
@@ -182,6 +183,7 @@ fn take_down(state: &Mutex<State>, asked: Asked) -> (Answer, Option<Fault>) {
     let (bucket, key) = asked.bucket_and_key();
     let answer = match state.objects.get(&key) {
         _ if bucket != BUCKET => Answer::refusing(404, "NoSuchBucket"),
+        None if asked.target.contains("list-type=2") => Answer::listing(&state.objects, &asked),
         None => Answer::refusing(404, "NoSuchKey"),
         Some(object) if asked.headers.get("if-none-match") == object.headers.get("etag") => {
             let mut answer = Answer::new(304, Bytes::new());
@@ -238,6 +240,39 @@ impl Answer {
         Self::new(status, body.into()).with("content-type", "application/xml")
     }
 
+    /// `ListObjectsV2` as S3 words it: names are encoded as in a form where that is asked for, and else written into the XML,
+    /// those too that XML does not allow.
+    fn listing(objects: &BTreeMap<String, Object>, asked: &Asked) -> Self {
+        let query = asked.target.split_once('?').expect("a query").1;
+        let parameters: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
+        let (prefix, start_after) = (parameter("prefix"), parameter("start-after"));
+        let max_keys: usize = parameter("max-keys").parse().expect("a number");
+        let is_encoded = parameter("encoding-type") == "url";
+        let mut listed = objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > start_after);
+        let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult>");
+        if is_encoded {
+            xml += "<EncodingType>url</EncodingType>";
+        }
+        for (key, object) in listed.by_ref().take(max_keys) {
+            let name = if is_encoded { form_urlencoded::byte_serialize(key.as_bytes()).collect() } else { in_xml(key) };
+            let header = |name: &str| object.headers[name].to_str().expect("a text header");
+            let modified = httpdate::parse_http_date(header("last-modified")).expect("a date");
+            let modified = modified.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+            let modified = aws_sdk_s3::primitives::DateTime::from_secs(modified as i64);
+            let modified = modified.fmt(aws_sdk_s3::primitives::DateTimeFormat::DateTime).expect("a date");
+            write!(
+                xml,
+                "<Contents><Key>{name}</Key><LastModified>{modified}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
+                in_xml(header("etag")),
+                object.body.len()
+            )
+            .expect("text");
+        }
+        write!(xml, "<IsTruncated>{}</IsTruncated></ListBucketResult>", listed.next().is_some()).expect("text");
+        Self::new(200, xml.into()).with("content-type", "application/xml")
+    }
+
     fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.insert(HeaderName::from_static(name), value.parse().expect("a header value"));
         self
@@ -268,6 +303,18 @@ impl Answer {
         *response.headers_mut() = self.headers;
         response
     }
+}
+
+fn in_xml(text: &str) -> String {
+    let escape = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        c if c.is_control() => format!("&#x{:x};", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// CRC64NVME as S3 sends it: eight bytes, the largest first, in base64.

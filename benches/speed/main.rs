@@ -21,7 +21,6 @@ mod read;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod seaweed;
 #[path = "../../tests/integration/support/server.rs"]
-#[expect(dead_code, reason = "the bench reads no more than it needs")]
 mod server;
 mod table;
 

@@ -23,6 +23,8 @@ mod runtime_api;
 #[path = "../../tests/integration/support/seaweed.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod seaweed;
+#[path = "../../tests/integration/support/server.rs"]
+mod server;
 mod stream_door;
 mod table;
 

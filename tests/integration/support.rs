@@ -3,8 +3,11 @@
 pub mod client;
 pub mod emulator;
 pub mod fault_server;
+pub mod ministack;
+pub mod moto;
 pub mod proxy;
 pub mod runtime_api;
 pub mod seaweed;
 pub mod serve;
+pub mod server;
 pub mod tier;

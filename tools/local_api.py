@@ -1,7 +1,8 @@
 """Serves the binary over HTTP as a REST API of API Gateway would: tools/local_api.py BINARY PORT
 
-Each request becomes the event that API Gateway makes of it where all media types are binary; AWS's Runtime Interface Emulator
-runs the binary over a bucket with sample-data. It listens on 127.0.0.1 alone, and answers one request after the other.
+Where Docker answers, `sam local start-api` runs it in a container. Else each request becomes the event that API Gateway makes of
+it where all media types are binary, and AWS's Runtime Interface Emulator runs the binary over a bucket with sample-data: one
+request after the other. Both listen on 127.0.0.1 alone.
 """
 
 import base64
@@ -17,6 +18,7 @@ import urllib.parse
 import uuid
 
 import local_lambda
+import sam_local
 
 STAGE = "prod"
 # Lambda takes no larger event; the emulator would cut it.
@@ -29,16 +31,25 @@ def main():
     if len(sys.argv) != 3 or not sys.argv[2].isdecimal() or int(sys.argv[2]) > 65_535:
         sys.exit(__doc__.splitlines()[0])
     binary, port = pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2])
+    docker = sam_local.docker_if_any()
+    with local_lambda.parts() as started:
+        if docker:
+            # Kept, as Lambda keeps it, until the next request.
+            options = ["--warm-containers", "LAZY", "--host", "127.0.0.1", "--port", port]
+            sys.exit(sam_local.start(started, binary, docker, ["start-api", *options]).wait())
+        serve_emulator(started, binary, port)
+
+
+def serve_emulator(started, binary, port):
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Gateway)
     except OSError as error:
         sys.exit(f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another: make local-api PORT=3001")
-    with local_lambda.parts() as started:
-        # Whoever asks from now on waits until all is started.
-        print(f"starting http://127.0.0.1:{server.server_port}", flush=True)
-        server.function = local_lambda.start_emulator(started, binary)
-        print(f"ready: curl 'http://127.0.0.1:{server.server_port}/cache/bonds.parquet' and the like; Ctrl-C ends it", flush=True)
-        server.serve_forever()
+    # Whoever asks from now on waits until all is started.
+    print(f"starting http://127.0.0.1:{server.server_port}", flush=True)
+    server.function = local_lambda.start_emulator(started, binary)
+    print(f"ready: curl 'http://127.0.0.1:{server.server_port}/cache/bonds.parquet' and the like; Ctrl-C ends it", flush=True)
+    server.serve_forever()
 
 
 class Gateway(http.server.BaseHTTPRequestHandler):

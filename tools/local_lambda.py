@@ -44,14 +44,13 @@ class Parts:
         # What is left of those that are killed, outside of the directory.
         self.leftovers = []
 
-    def start(self, command, environment, log=None):
-        output = log.open("wb") if log else sys.stderr
+    def start(self, command, environment, output=sys.stderr, errors=sys.stderr, stop_seconds_max=STOP_SECONDS_MAX):
         command = [str(part) for part in command]
         # A session of its own: Ctrl-C reaches this process alone, which then ends it.
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
         )
-        self.processes.append(process)
+        self.processes.append((process, stop_seconds_max))
         return process
 
 
@@ -68,14 +67,14 @@ def parts():
             # A second Ctrl-C does not keep the rest running.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-            for process in reversed(started.processes):
-                stop(process)
+            for process, seconds_max in reversed(started.processes):
+                stop(process, seconds_max)
             for path in started.leftovers:
                 path.unlink(missing_ok=True)
 
 
-def start_bucket(started):
-    """Starts SeaweedFS, puts sample-data into a bucket and says where the server is."""
+def start_bucket(started, address="127.0.0.1"):
+    """Starts SeaweedFS, puts sample-data into a bucket and says where the server is: at this address of this machine."""
     data = started.directory / "weed"
     data.mkdir()
     credentials = [{"accessKey": started.keys["AWS_ACCESS_KEY_ID"], "secretKey": started.keys["AWS_SECRET_ACCESS_KEY"]}]
@@ -85,7 +84,7 @@ def start_bucket(started):
     s3, filer, master, volume = free_ports(4)
     arguments = [
         *("server", "-master.telemetry=false", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
-        *("-s3", f"-s3.config={config}", f"-s3.port={s3}", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+        *("-s3", f"-s3.config={config}", f"-s3.ip.bind={address}", f"-s3.port={s3}", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         *(f"-filer.port={filer}", f"-master.port={master}", f"-volume.port={volume}"),
         *("-master.volumeSizeLimitMB=64", "-volume.max=100"),
     ]
@@ -96,8 +95,9 @@ def start_bucket(started):
         started.leftovers += [pathlib.Path("/tmp") / name for name in names]
     # Its logs go to TMPDIR.
     environment = {**os.environ, "TMPDIR": str(started.directory)}
-    started.start([pathlib.Path(sys.prefix) / "bin" / "weed", *arguments], environment, started.directory / "weed.log")
-    endpoint = f"http://127.0.0.1:{s3}"
+    with (started.directory / "weed.log").open("wb") as log:
+        started.start([pathlib.Path(sys.prefix) / "bin" / "weed", *arguments], environment, log, log)
+    endpoint = f"http://{address}:{s3}"
     upload(endpoint, started.keys)
     return endpoint
 
@@ -159,11 +159,11 @@ def send(url, event):
     return until_it_works(post, (urllib.error.URLError,))
 
 
-def stop(process):
+def stop(process, seconds_max):
     # Asked, the emulator ends the binary too; asked, SeaweedFS takes half a minute over data that nobody needs.
     process.terminate()
     try:
-        process.wait(STOP_SECONDS_MAX)
+        process.wait(seconds_max)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

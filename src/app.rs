@@ -13,22 +13,27 @@ use crate::freshness::Moment;
 use crate::function::{Registry, builtin};
 use crate::http::{self, Api};
 use crate::key::KeyPatterns;
-use crate::record::{DirectoryRecord, Record};
+use crate::record::{DirectoryRecord, Presign, Record};
 use crate::refresh::{Refresher, Warmed};
 use crate::tier::{DirectoryTier, Limits, MemoryTier, SharedTier, SweepPlan, Swept};
 
 #[cfg(feature = "aws")]
 use crate::{
     cache::Ask,
+    config::{ResponseMode, Switch},
     doctor::Level,
-    http::{Problem, RefusedBy},
+    http::{Oversize, Problem, RefusedBy},
     lambda::{self, Bucket, Chores, Events, LambdaDoor, Refusal, Undone},
     record::{S3Location, S3Record},
 };
 #[cfg(feature = "aws")]
 use async_trait::async_trait;
 #[cfg(feature = "aws")]
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
+#[cfg(feature = "aws")]
+use futures_util::FutureExt;
+#[cfg(feature = "aws")]
+use futures_util::future::BoxFuture;
 #[cfg(feature = "aws")]
 use serde_json::Value;
 
@@ -54,7 +59,8 @@ pub enum StartError {
 /// # Errors
 /// `Source`, `LocalDataDir`, `NotBuiltIn`.
 pub async fn router(config: &Config) -> Result<Router, StartError> {
-    Ok(router_over(cache(config).await?, config))
+    let (cache, presign) = cache(config).await?;
+    Ok(router_over(cache, presign, config))
 }
 
 /// Answers Lambda's events until the process ends.
@@ -63,8 +69,8 @@ pub async fn router(config: &Config) -> Result<Router, StartError> {
 /// As [`router`], and `Runtime`.
 #[cfg(feature = "aws")]
 pub async fn lambda(config: &Config) -> Result<(), StartError> {
-    let cache = cache(config).await?;
-    let mut door = LambdaDoor::new(router_over(Arc::clone(&cache), config), refuse);
+    let (cache, presign) = cache(config).await?;
+    let mut door = LambdaDoor::new(router_over(Arc::clone(&cache), presign, config), refuse);
     // A directory sends no events.
     if let RecordConfig::S3 { bucket, prefix, .. } = &config.record {
         let refresher = || Refresher::new(Arc::clone(&cache), config.keep_warm.clone());
@@ -74,7 +80,11 @@ pub async fn lambda(config: &Config) -> Result<(), StartError> {
             chores: Arc::new(Household { cache: Arc::clone(&cache), refresher: refresher(), config: config.clone() }),
         }));
     }
-    lambda::run(door).await.map_err(|error| StartError::Runtime(error.to_string()))
+    let mode = match config.response_mode {
+        ResponseMode::Buffered => lambda::Mode::Buffered,
+        ResponseMode::Streamed => lambda::Mode::Streamed,
+    };
+    lambda::run(door, mode).await.map_err(|error| StartError::Runtime(error.to_string()))
 }
 
 /// This binary does not know Lambda.
@@ -87,14 +97,16 @@ pub async fn lambda(_config: &Config) -> Result<(), StartError> {
 }
 
 #[cfg(feature = "aws")]
-fn refuse(refusal: &Refusal) -> ::http::Response<axum::body::Body> {
+fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, Response> {
     let by = match refusal {
+        Refusal::TooLarge { bytes, bytes_max } => {
+            return async move { http::instead(Oversize { bytes, bytes_max }, &attached).await }.boxed();
+        }
         Refusal::BadEvent | Refusal::BadTarget | Refusal::BadBase64 => RefusedBy::BadRequest,
-        Refusal::TooLarge { .. } => RefusedBy::TooLarge,
         Refusal::TimedOut => RefusedBy::Deadline,
         Refusal::Failed => RefusedBy::Failure,
     };
-    Problem::refused(by, refusal).into_response()
+    async move { Problem::refused(by, &refusal).into_response() }.boxed()
 }
 
 /// Looks for what is wrong with what the settings name.
@@ -162,7 +174,7 @@ fn done<T: serde::Serialize>(task: &'static str, done: Result<T, Error>) -> Resu
 /// # Errors
 /// Why nothing can be fetched at all.
 pub async fn warm(config: &Config, patterns: Option<&KeyPatterns>, time_max: Duration) -> Result<Warmed, ChoreError> {
-    let refresher = Refresher::new(cache(config).await?, config.keep_warm.clone());
+    let refresher = Refresher::new(cache(config).await?.0, config.keep_warm.clone());
     Ok(refresher.warm(patterns, now().monotonic + time_max, now).await?)
 }
 
@@ -171,7 +183,7 @@ pub async fn warm(config: &Config, patterns: Option<&KeyPatterns>, time_max: Dur
 /// # Errors
 /// Why it cannot be swept.
 pub async fn sweep(config: &Config, time_max: Duration) -> Result<Option<Swept>, ChoreError> {
-    Ok(cache(config).await?.sweep(&SweepPlan::new(now().wall, time_max)).await?)
+    Ok(cache(config).await?.0.sweep(&SweepPlan::new(now().wall, time_max)).await?)
 }
 
 /// Why a chore of the command line was not done.
@@ -190,8 +202,11 @@ fn now() -> Moment {
     Moment { wall: SystemTime::now().into(), monotonic: Instant::now() }
 }
 
-async fn cache(config: &Config) -> Result<Arc<Cache>, StartError> {
-    let record = record(config)?;
+/// What makes links to the record, where that is on and it can.
+type Links = Option<Arc<dyn Presign>>;
+
+async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
+    let (record, presign) = record(config)?;
     let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
         Some(root) => {
             let limits = Limits { budget_bytes: config.local_budget_bytes, keep_warm: config.keep_warm.clone() };
@@ -200,23 +215,27 @@ async fn cache(config: &Config) -> Result<Arc<Cache>, StartError> {
         }
         None => None,
     };
-    Ok(Cache::new(MemoryTier::new(config.memory_budget_bytes), shared, record, config.policy))
+    Ok((Cache::new(MemoryTier::new(config.memory_budget_bytes), shared, record, config.policy), presign))
 }
 
-fn router_over(cache: Arc<Cache>, config: &Config) -> Router {
+fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
     let functions = Arc::new(Registry::new(builtin::all()));
-    http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes })
+    http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign })
 }
 
-fn record(config: &Config) -> Result<Arc<dyn Record>, StartError> {
+fn record(config: &Config) -> Result<(Arc<dyn Record>, Links), StartError> {
     // A body that fills more than the budget cannot be served from memory.
     let size_max = config.memory_budget_bytes;
     match &config.record {
-        RecordConfig::Directory { root } => Ok(Arc::new(DirectoryRecord::open(root, size_max).map_err(StartError::Source)?)),
+        RecordConfig::Directory { root } => {
+            Ok((Arc::new(DirectoryRecord::open(root, size_max).map_err(StartError::Source)?), None))
+        }
         #[cfg(feature = "aws")]
         RecordConfig::S3 { bucket, prefix, endpoint } => {
             let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone(), endpoint: endpoint.clone() };
-            Ok(Arc::new(S3Record::new(location, size_max)))
+            let record = Arc::new(S3Record::new(location, size_max));
+            let presign = (config.redirect == Switch::On).then(|| Arc::clone(&record) as Arc<dyn Presign>);
+            Ok((record, presign))
         }
         #[cfg(not(feature = "aws"))]
         RecordConfig::S3 { .. } => Err(StartError::NotBuiltIn),

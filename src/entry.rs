@@ -33,11 +33,15 @@ pub struct Facts {
     /// Length of the body in bytes.
     pub size: u64,
     /// The media type the record gave; `None` where it gave none.
-    pub content_type: Option<String>,
+    pub content_type: Option<Box<str>>,
     /// The coding the object is stored in (`gzip`), as the record gave it; `None` for none.
-    pub content_encoding: Option<String>,
+    pub content_encoding: Option<Box<str>>,
     /// Checksum of the body.
     pub checksum: Checksum,
+    /// The name by which the record gives these very bytes after the key has changed; `None` where it keeps no old versions.
+    // Left out where there is none: a state that was written before there was such a field reads the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<Box<str>>,
 }
 
 /// A key's body and facts at one version. Immutable.
@@ -56,11 +60,18 @@ impl Entry {
     pub fn new(version: Version, media: Media, body: Bytes) -> Self {
         let facts = Facts {
             size: body.len() as u64,
-            content_type: media.content_type,
-            content_encoding: media.content_encoding,
+            content_type: media.content_type.map(Into::into),
+            content_encoding: media.content_encoding.map(Into::into),
             checksum: Checksum::of(&body),
+            version_id: None,
         };
         Self { version, facts, body }
+    }
+
+    /// Adds the name by which the record keeps this version.
+    pub fn kept_as(mut self, version_id: Option<Box<str>>) -> Self {
+        self.facts.version_id = version_id;
+        self
     }
 }
 

@@ -8,17 +8,21 @@ use http::Extensions;
 use crate::cache::{Ask, Cache};
 use crate::freshness::{Deadline, Moment};
 use crate::function::Registry;
+use crate::record::Presign;
 
 mod conditional;
 mod form;
 mod objects;
+mod oversize;
 mod problem;
+mod range;
 mod router;
 mod status_header;
 mod target;
 mod telemetry;
 mod v1;
 
+pub use oversize::{Oversize, instead};
 pub use problem::{Problem, RefusedBy};
 pub use router::router;
 pub use target::key_text;
@@ -35,6 +39,8 @@ pub struct Api {
     pub functions: Arc<Registry>,
     /// The largest frame a function may ask for, in bytes.
     pub frame_bytes_max: u64,
+    /// Makes links to what does not fit a front door; `None` where that is not done.
+    pub presign: Option<Arc<dyn Presign>>,
 }
 
 /// The edge where a request gets its time: now, and until when its caller waits.

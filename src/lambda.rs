@@ -1,8 +1,9 @@
-//! The Lambda front door: events in, answers out, one at a time.
+//! The Lambda front door: events in, answers out, whole or as they come.
 //!
-//! It knows no router and no problem format: [`run`] is handed a tower service that answers requests, and a function that puts a
-//! [`Refusal`] into words; and [`Events`], which answer what is no request. Lambda's own runtime for HTTP rejects every event that
-//! is no request, so the loop is `lambda_runtime` over raw JSON, and `event.rs` tells the events apart.
+//! It knows no router and no problem format: [`LambdaDoor`] is handed a tower service that answers requests, and a function that
+//! puts a [`Refusal`] into words; and [`Events`], which answer what is no request. Lambda's own runtime for HTTP rejects every event
+//! that is no request, so the loop is `lambda_runtime` over raw JSON, and `event.rs` tells the events apart. What is streamed is
+//! sent by `stream.rs`.
 //!
 //! The types of the events are those of `aws_lambda_events`. `lambda_http`'s adapters are not used, for they would change
 //! what goes through: rebuilding a URL from an event loses `#` and `?` of a key and adds the stage; a body of no or of a text
@@ -14,14 +15,16 @@ mod event;
 mod notice;
 mod refresh;
 mod runtime;
+mod stream;
 mod task;
 
 pub use answer::{PAYLOAD_BYTES_MAX, Payload};
-pub use door::Door;
+pub use door::{Door, Values};
 pub use event::{Shape, Unanswered};
 pub use notice::{Part, Poison};
 pub use refresh::{Bucket, Events, Tally};
-pub use runtime::{LambdaDoor, Refuse, run};
+pub use runtime::{LambdaDoor, Mode, Refuse, run};
+pub use stream::{STREAM_BYTES_MAX, Streamed};
 pub use task::{Chores, Undone};
 
 /// Why a request gets an answer that the service did not give.

@@ -99,7 +99,8 @@ fn lambda(environment: &Environment) -> ExitCode {
     };
     telemetry::start(config.log_filter.clone(), LogForm::Json);
     // One event at a time: on more threads each step of one would only wake another. Files and frames have threads of their own.
-    run(Builder::new_current_thread(), async {
+    let threads = if environment.has_many_invocations() { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    run(threads, async {
         match app::lambda(&config).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),

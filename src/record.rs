@@ -1,7 +1,8 @@
 //! The system of record: where the objects are, and the only truth about them.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -48,6 +49,38 @@ pub trait Record: Send + Sync + 'static {
     /// # Errors
     /// `NotListed`.
     async fn list(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page>;
+}
+
+/// A record that can hand out links to its own bytes. Beside [`Record`], for a directory has none to give.
+#[async_trait]
+pub trait Presign: Send + Sync + 'static {
+    /// Makes a link under which whoever has it gets the body of `key` at `version_id`, for `valid_for` at most: signed with
+    /// credentials that expire sooner, it ends with them. Asks the record nothing.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`: nothing to sign with.
+    async fn presign(&self, key: &Key, version_id: &str, valid_for: Duration) -> Result<PresignedUrl>;
+}
+
+/// A link that is as good as a password while it lasts. Only [`PresignedUrl::reveal`] shows it, so that no log does.
+pub struct PresignedUrl(String);
+
+impl PresignedUrl {
+    /// Hides `url`.
+    pub fn new(url: String) -> Self {
+        Self(url)
+    }
+
+    /// The link itself, for the one who asked for it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PresignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresignedUrl(hidden)")
+    }
 }
 
 /// What the record answered.

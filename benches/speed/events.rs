@@ -50,7 +50,7 @@ impl Told {
             bucket: Bucket { name: BUCKET.to_owned(), prefix: Prefix::default() },
             chores: Arc::new(Idle),
         };
-        let door = LambdaDoor::new(Router::new(), |_| unreachable!("no request is sent")).with_events(Arc::new(events));
+        let door = LambdaDoor::new(Router::new(), |_, _| unreachable!("no request is sent")).with_events(Arc::new(events));
         Self { cache, door, local, _source: source }
     }
 

@@ -17,9 +17,13 @@ mod events;
 mod http_door;
 mod lambda_door;
 mod read;
+#[path = "../../tests/integration/support/runtime_api.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod runtime_api;
 #[path = "../../tests/integration/support/seaweed.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod seaweed;
+mod stream_door;
 mod table;
 
 /// Names the variable that tells a process which part it plays.
@@ -37,6 +41,7 @@ async fn main() -> ExitCode {
         None => bench().await,
         Some(http_door::BARE_HANDLER) => http_door::serve_bare_handler().await,
         Some(lambda_door::EMPTY_FUNCTION) => lambda_door::run_empty_function().await,
+        Some(stream_door::STREAMING_FUNCTION) => stream_door::run_streaming_function().await,
         Some(lambda_door::BARE_FUNCTION) => lambda_door::run_bare_function().await,
         Some(other) => panic!("{PART} cannot be {other}"),
     }
@@ -55,6 +60,8 @@ async fn bench() {
     // No target: it splits the row above into what the bytes cost and what we do.
     let mut same_bytes = Row::new("GET in Lambda", "lambda_http, same 4 KB", Unit::Microseconds, None);
 
+    // No target either: what it costs to send 64 MB is in both.
+    let mut streams = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Microseconds, None);
     // No targets but those that the runs assert: at most a confirmation a key, and nothing left of what nobody reads.
     let mut batches = Row::new("1000 events, 100 keys", "100 updates in turn", Unit::Milliseconds, None);
     let mut unread = Row::new("10^5 events, unread keys", "mkdir and rmdir, in turn", Unit::Milliseconds, None);
@@ -63,6 +70,7 @@ async fn bench() {
     let told = events::Told::start().await;
     let servers = http_door::Servers::start().await;
     let functions = lambda_door::Functions::start().await;
+    let streaming = stream_door::Functions::start().await;
     let load_before = table::load();
     for _ in 0..RUNS {
         reads.add(cache.read_nanos().await, read::clock_nanos());
@@ -70,9 +78,10 @@ async fn bench() {
         let ours = functions.ours.invocation_micros().await;
         invocations.add(ours, functions.empty.invocation_micros().await);
         same_bytes.add(ours, functions.bare.invocation_micros().await);
+        streams.add(streaming.ours_micros().await, streaming.bare_micros().await);
         batches.add(told.batch_millis().await, told.updates_millis().await);
         unread.add(told.unread_millis().await, told.directories_millis());
     }
     println!("load of the machine before: {load_before}; after, this included: {}\n", table::load());
-    table::print(&[reads, gets, invocations, same_bytes, batches, unread]);
+    table::print(&[reads, gets, invocations, same_bytes, streams, batches, unread]);
 }

@@ -10,6 +10,10 @@ use etcetera::BaseStrategy;
 /// Set by Lambda for whatever runs inside it.
 const LAMBDA_MARK: &str = "AWS_LAMBDA_RUNTIME_API";
 
+/// Set in environments that take several events at a time. Source: Lambda, "Understanding the Lambda Managed Instances execution
+/// environment".
+const MANY_MARK: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
+
 /// What settings are read from. Plain data, so that a test can write down any environment.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -53,6 +57,11 @@ impl Environment {
     /// Whether Lambda runs this process.
     pub fn is_lambda(&self) -> bool {
         self.var(LAMBDA_MARK).is_some_and(|address| !address.is_empty())
+    }
+
+    /// Whether Lambda may hand this process several events at a time.
+    pub fn has_many_invocations(&self) -> bool {
+        self.var(MANY_MARK).is_some_and(|most| !most.is_empty() && most != "1")
     }
 
     pub(super) fn var(&self, name: &str) -> Option<&OsStr> {

@@ -77,9 +77,10 @@ mod tests {
     fn of(key: &str, content_type: Option<&str>, content_encoding: Option<&str>) -> Option<Format> {
         let facts = Facts {
             size: 0,
-            content_type: content_type.map(str::to_owned),
-            content_encoding: content_encoding.map(str::to_owned),
+            content_type: content_type.map(Into::into),
+            content_encoding: content_encoding.map(Into::into),
             checksum: Checksum::of(&Bytes::new()),
+            version_id: None,
         };
         match Format::of(&Key::parse(key, &Prefix::default()).unwrap(), &facts) {
             Ok(format) => Some(format),

@@ -8,7 +8,9 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
@@ -16,7 +18,10 @@ use serde_json::json;
 use crate::cache::Read;
 use crate::entry::{Entry, Facts, Version};
 use crate::error::Error;
+use crate::freshness::Timestamp;
+use crate::http::oversize::Source;
 use crate::http::problem::Problem;
+use crate::http::range::Part;
 use crate::http::{Api, ask, conditional, status_header, target, telemetry};
 use crate::key::Key;
 
@@ -36,22 +41,52 @@ pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<R
     })
 }
 
-/// `GET`, `HEAD`: the body as it is in the record.
+/// `GET`, `HEAD`: the body as it is in the record, or the part of it that a GET asks for. Preconditions come before ranges.
+///
+/// Source: RFC 9110, section 13.2.2.
 pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
-    let read = api.cache.read(&key, ask(request.extensions())).await?;
+    let ask = ask(request.extensions());
+    let read = api.cache.read(&key, ask).await?;
     let mut response = if conditional::client_has(request.headers(), &read.entry.version.etag) {
         let mut response = Response::new(bodiless());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        let mut response = Response::new(Body::from(read.entry.body.clone()));
+        let asked = part(&request, &read, ask.now.wall);
+        let mut response = body(asked, &key, &read.entry)?;
         write_form(response.headers_mut(), &read.entry.facts);
+        let part_first = if let Part::Bytes { first, .. } = asked { Some(first) } else { None };
+        Source::attach(&mut response, &key, &read.entry, part_first, api.presign.as_ref());
         response
     };
     write_version(response.headers_mut(), &read.entry.version);
     status_header::write(response.headers_mut(), &read);
     Ok(response)
+}
+
+/// Ranges are of GET alone: a HEAD says what the whole is. Source: RFC 9110, section 14.2.
+fn part(request: &Request, read: &Read, now: Timestamp) -> Part {
+    let confirmed_at = Timestamp::from_millis(now.as_millis().saturating_sub(read.age.as_millis() as u64));
+    let is_part =
+        request.method() == Method::GET && conditional::allows_part(request.headers(), &read.entry.version, confirmed_at);
+    if is_part { Part::of(request.headers(), read.entry.facts.size) } else { Part::Whole }
+}
+
+/// The body, or the part of it that is asked for, which is said.
+fn body(part: Part, key: &Key, entry: &Entry) -> Result<Response, Problem> {
+    match part {
+        Part::Whole => Ok(Response::new(Body::from(entry.body.clone()))),
+        Part::Bytes { first, last } => {
+            // In memory, so that its offsets are of the memory's size.
+            let mut response = Response::new(Body::from(entry.body.slice(first as usize..=last as usize)));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{}", entry.facts.size)).expect("numbers in ASCII");
+            response.headers_mut().insert(CONTENT_RANGE, range);
+            Ok(response)
+        }
+        Part::Unsatisfiable => Err(Problem::range_not_satisfiable(key, entry.facts.size)),
+    }
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.
@@ -104,12 +139,13 @@ fn bodiless() -> Body {
 /// Says what form a body has. Its length comes with it.
 fn write_form(headers: &mut HeaderMap, facts: &Facts) {
     // Room for all that an answer says: to grow on the way costs as much as to fill in.
-    headers.reserve(8);
+    headers.reserve(10);
     let content_type = facts.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     headers.insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     if let Some(coding) = facts.content_encoding.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
         headers.insert(CONTENT_ENCODING, coding);
     }
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 

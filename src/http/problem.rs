@@ -3,12 +3,12 @@
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Unlisted};
-use crate::http::status_header;
+use crate::http::{Oversize, status_header};
 use crate::key::{InvalidKey, Key};
 
 /// The original's API says in its own words that there was nothing to delete.
@@ -32,8 +32,6 @@ pub struct Problem {
 pub enum RefusedBy {
     /// What came is no request.
     BadRequest,
-    /// The answer is larger than the front door lets through.
-    TooLarge,
     /// The time was over.
     Deadline,
     /// A mistake of ours.
@@ -65,18 +63,43 @@ impl Problem {
     pub fn refused(by: RefusedBy, reason: &dyn fmt::Display) -> Self {
         let (status, slug, title, advice) = match by {
             RefusedBy::BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "Not a request", "mend what sends it"),
-            RefusedBy::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "answer-too-large",
-                "The answer is too large for this front door",
-                "fetch it from the bucket, or from a front door without this limit",
-            ),
             RefusedBy::Deadline => {
                 (StatusCode::GATEWAY_TIMEOUT, "deadline", "Not in time", "try again; it may be cached by then")
             }
             RefusedBy::Failure => (StatusCode::INTERNAL_SERVER_ERROR, "failure", "A mistake of this service", "look at its log"),
         };
         Self::new(status, slug, title, format_args!("{reason}; {advice}"))
+    }
+
+    /// An answer that is no object does not fit.
+    pub(super) fn answer_too_large(Oversize { bytes, bytes_max }: Oversize) -> Self {
+        let detail = format_args!(
+            "the answer has {bytes} bytes, of which this front door lets {bytes_max} through at once; ask for less, or fetch the \
+             object itself at /cache/KEY"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer-too-large", "The answer is too large for this front door", detail)
+    }
+
+    /// An object, or the part of it that begins at `first`, does not fit.
+    pub(super) fn object_too_large(Oversize { bytes, bytes_max }: Oversize, key: &Key, first: u64) -> Self {
+        let next = first + bytes_max;
+        let detail = format_args!(
+            "the answer has {bytes} bytes, of which this front door lets {bytes_max} through at once; ask with `Range: \
+             bytes={first}-{}`, then from byte {next} on, with the ETag in If-Range",
+            next.saturating_sub(1)
+        );
+        let problem =
+            Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer-too-large", "The answer is too large for this front door", detail);
+        Self { key: Some(key.as_str().to_owned()), ..problem }
+    }
+
+    pub(super) fn range_not_satisfiable(key: &Key, size: u64) -> Self {
+        let detail = format_args!("the object has {size} bytes, and none of them is in the range asked for");
+        let mut problem =
+            Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "No such part of the object", detail);
+        let range = HeaderValue::from_str(&format!("bytes */{size}")).expect("a number in ASCII");
+        problem.headers.insert(CONTENT_RANGE, range);
+        Self { key: Some(key.as_str().to_owned()), ..problem }
     }
 
     pub(super) fn missing_parameter(name: &str, right: &str) -> Self {

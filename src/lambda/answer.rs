@@ -2,6 +2,7 @@
 
 use std::io;
 
+use aws_lambda_events::alb::AlbTargetGroupResponse;
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse};
 use aws_lambda_events::encodings::Body as EventBody;
 use axum::body::{Body, HttpBody};
@@ -13,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::lambda::{Door, Refusal};
+use crate::lambda::{Door, Refusal, Values};
 
 /// Longest answer in bytes that Lambda takes from a function at once, JSON and base64 included.
 ///
@@ -21,7 +22,11 @@ use crate::lambda::{Door, Refusal};
 /// says of one more what Lambda says, "exceeded maximum allowed payload size (6291556 bytes)".
 pub const PAYLOAD_BYTES_MAX: u64 = 6 * 1024 * 1024 + 100;
 
-/// An answer as it goes to Lambda, at most [`PAYLOAD_BYTES_MAX`] long.
+/// What the head of an answer with a part of a body may have more than that of one with the whole: Content-Range, and ages and
+/// times with more digits.
+const PART_ROOM_BYTES: u64 = 1024;
+
+/// An answer as it goes to Lambda, at most [`Door::payload_bytes_max`] long.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Payload {
@@ -29,6 +34,8 @@ pub enum Payload {
     Format1(ApiGatewayProxyResponse),
     /// For an HTTP API or a Function URL: values joined by commas, cookies apart.
     Format2(ApiGatewayV2httpResponse),
+    /// For a load balancer.
+    LoadBalancer(AlbTargetGroupResponse),
     /// For whoever sent what is no request.
     Event(Value),
 }
@@ -44,13 +51,13 @@ impl Payload {
     /// where the body broke off.
     pub async fn of(door: Door, response: Response<Body>) -> Result<Self, Refusal> {
         let (parts, body) = response.into_parts();
-        let body = collect(body).await.map_err(|uncollected| uncollected.into_refusal(door, &parts))?;
+        let body = collect(door, body).await.map_err(|uncollected| uncollected.into_refusal(door, &parts))?;
         if body.is_empty() {
-            return Self::new(door, &parts, None).within_limit().ok_or_else(|| too_large(0, door, &parts));
+            return Self::new(door, &parts, None).within_limit(door).ok_or_else(|| too_large(0, door, &parts));
         }
         text(&parts.headers, &body)
-            .and_then(|text| Self::new(door, &parts, Some(EventBody::Text(text.to_owned()))).within_limit())
-            .or_else(|| Self::new(door, &parts, Some(EventBody::Binary(body.to_vec()))).within_limit())
+            .and_then(|text| Self::new(door, &parts, Some(EventBody::Text(text.to_owned()))).within_limit(door))
+            .or_else(|| Self::new(door, &parts, Some(EventBody::Binary(body.to_vec()))).within_limit(door))
             .ok_or_else(|| too_large(body.len() as u64, door, &parts))
     }
 
@@ -74,12 +81,25 @@ impl Payload {
                 answer.is_base64_encoded = is_base64_encoded;
                 Self::Format2(answer)
             }
+            Door::LoadBalancer(values) => {
+                let mut answer = AlbTargetGroupResponse::default();
+                answer.status_code = status_code;
+                answer.status_description = Some(parts.status.to_string());
+                match values {
+                    Values::All => answer.multi_value_headers = legible(&parts.headers),
+                    Values::One => answer.headers = single(legible(&parts.headers)),
+                }
+                answer.body = body;
+                answer.is_base64_encoded = is_base64_encoded;
+                Self::LoadBalancer(answer)
+            }
         }
     }
 
-    fn within_limit(self) -> Option<Self> {
+    fn within_limit(self, door: Door) -> Option<Self> {
         // All but the longest answers fit by far, and writing one only to count it would cost as much as sending it does.
-        let fits = self.bytes_at_most() <= PAYLOAD_BYTES_MAX || bytes_of(&self) <= PAYLOAD_BYTES_MAX;
+        let bytes_max = door.payload_bytes_max();
+        let fits = self.bytes_at_most() <= bytes_max || bytes_of(&self) <= bytes_max;
         fits.then_some(self)
     }
 
@@ -88,6 +108,10 @@ impl Payload {
         let (headers, cookies, body) = match self {
             Self::Format1(answer) => (&answer.multi_value_headers, &[][..], &answer.body),
             Self::Format2(answer) => (&answer.headers, &answer.cookies[..], &answer.body),
+            // One of the two maps is empty.
+            Self::LoadBalancer(answer) if answer.headers.is_empty() => (&answer.multi_value_headers, &[][..], &answer.body),
+            Self::LoadBalancer(answer) => (&answer.headers, &[][..], &answer.body),
+            // Short, and bounded by the event that it answers.
             Self::Event(_) => return bytes_of(self),
         };
         let headers = headers.iter().map(|(name, value)| written_at_most(name.as_str().len()) + written_at_most(value.len()));
@@ -105,8 +129,8 @@ impl Payload {
 
 fn too_large(bytes: u64, door: Door, parts: &Parts) -> Refusal {
     // The JSON around an empty body, and the name and quotes that a body brings.
-    let frame_bytes = bytes_of(&Payload::new(door, parts, None)) + r#","body":"""#.len() as u64;
-    Refusal::TooLarge { bytes, bytes_max: PAYLOAD_BYTES_MAX.saturating_sub(frame_bytes) / 4 * 3 }
+    let frame_bytes = bytes_of(&Payload::new(door, parts, None)) + r#","body":"""#.len() as u64 + PART_ROOM_BYTES;
+    Refusal::TooLarge { bytes, bytes_max: door.payload_bytes_max().saturating_sub(frame_bytes) / 4 * 3 }
 }
 
 /// Why a body was not collected.
@@ -127,14 +151,15 @@ impl Uncollected {
 }
 
 /// Takes no more than could go through as text, where a byte may stay a byte.
-async fn collect(body: Body) -> Result<Bytes, Uncollected> {
+async fn collect(door: Door, body: Body) -> Result<Bytes, Uncollected> {
+    let bytes_max = door.payload_bytes_max();
     let announced_bytes = body.size_hint().lower();
-    if announced_bytes > PAYLOAD_BYTES_MAX {
+    if announced_bytes > bytes_max {
         return Err(Uncollected::TooLong(announced_bytes));
     }
-    match Limited::new(body, PAYLOAD_BYTES_MAX as usize).collect().await {
+    match Limited::new(body, bytes_max as usize).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Uncollected::TooLong(PAYLOAD_BYTES_MAX)),
+        Err(error) if error.is::<LengthLimitError>() => Err(Uncollected::TooLong(bytes_max)),
         Err(error) => {
             tracing::error!(%error, "the body of an answer broke off");
             Err(Uncollected::Broken)
@@ -156,7 +181,7 @@ fn text<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<&'a str> {
 }
 
 /// The headers with what is not UTF-8 replaced, since JSON cannot carry it.
-fn legible(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn legible(headers: &HeaderMap) -> HeaderMap {
     let legible = |value: &HeaderValue| {
         HeaderValue::from_str(&String::from_utf8_lossy(value.as_bytes()))
             .expect("the replacement character may stand in a header")
@@ -165,15 +190,28 @@ fn legible(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// One value per name, as format 2.0 has it, and the cookies, which must not be joined.
-fn joined(mut headers: HeaderMap) -> (HeaderMap, Vec<String>) {
+pub(super) fn joined(mut headers: HeaderMap) -> (HeaderMap, Vec<String>) {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let cookies = headers.get_all(SET_COOKIE).iter().map(text).collect();
     headers.remove(SET_COOKIE);
+    (join(&headers), cookies)
+}
+
+/// One value per name, as a load balancer has it whose multi-value headers are off. Of several cookies it has room for the last.
+fn single(mut headers: HeaderMap) -> HeaderMap {
+    let cookie = headers.get_all(SET_COOKIE).iter().next_back().cloned();
+    headers.remove(SET_COOKIE);
+    let mut single = join(&headers);
+    single.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    single
+}
+
+fn join(headers: &HeaderMap) -> HeaderMap {
     let joined = headers.keys().map(|name| {
         let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
         (name.clone(), HeaderValue::from_bytes(&values.join(&b", "[..])).expect("values joined by commas are a value"))
     });
-    (joined.collect(), cookies)
+    joined.collect()
 }
 
 /// The names of an answer's parts, its status and the signs between them; they have about 130 bytes.

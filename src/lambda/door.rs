@@ -1,7 +1,9 @@
 //! The front doors that hand requests to Lambda, and what each does to a URL.
 
+use aws_lambda_events::alb::AlbTargetGroupRequest;
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
 use aws_lambda_events::encodings::Base64Data;
+use aws_lambda_events::query_map::QueryMap;
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
@@ -9,7 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::lambda::Refusal;
+use crate::lambda::{PAYLOAD_BYTES_MAX, Refusal};
 
 /// A front door of AWS. A key is what the client's URL said, so what the door did to the URL is undone, and nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,17 @@ pub enum Door {
     HttpApi,
     /// A function's own URL: events of format 2.0.
     FunctionUrl,
+    /// An Application Load Balancer, whose target group says how many values a name has. It is answered in the same form.
+    LoadBalancer(Values),
+}
+
+/// How many values of a header or parameter a load balancer hands over, and takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// The last (`headers`, `queryStringParameters`): `lambda.multi_value_headers.enabled` is off.
+    One,
+    /// All (`multiValueHeaders`, `multiValueQueryStringParameters`): it is on.
+    All,
 }
 
 impl Door {
@@ -30,6 +43,7 @@ impl Door {
     /// | REST API | `path`, as the client encoded it | no (only `requestContext.path` has it) | a map, decoded as a form |
     /// | HTTP API | `rawPath`, decoded once despite its name | yes, unless it is `$default` | as the client wrote it |
     /// | Function URL | `rawPath`, as the client encoded it | no | as the client wrote it |
+    /// | load balancer | `path`, as the client encoded it | there are none | a map, as the client encoded it |
     ///
     /// What is lost before we see it: the HTTP API cuts its path at a decoded `?`, so that a key with `?` comes through it as
     /// `/cache?path=KEY` only, the form that every door carries unharmed. `%2F` and `/`, `%2B` and `+` arrive alike in its
@@ -38,11 +52,42 @@ impl Door {
     /// Source: API Gateway, "Lambda proxy integrations in API Gateway" (format 1.0) and "Create AWS Lambda proxy integrations
     /// for HTTP APIs" (2.0), which say nothing of encoding; that was measured on AWS by others: middleapi/standard-server#93
     /// (all three, and the cut), honojs/hono#2156 (HTTP API), localstack/localstack#7728 (REST API); the stage:
-    /// aws-powertools/powertools-lambda-python#579 and #621; a form's `+`: aws/aws-cdk#19827.
+    /// aws-powertools/powertools-lambda-python#579 and #621; a form's `+`: aws/aws-cdk#19827. Elastic Load Balancing, "Lambda
+    /// functions as targets": "If the query parameters are URL-encoded, the load balancer does not decode them"; measured in
+    /// aws/aws-lambda-rust-runtime#543.
     const fn path_is(self) -> PathIs {
         match self {
-            Self::RestApi | Self::FunctionUrl => PathIs::Encoded,
+            Self::RestApi | Self::FunctionUrl | Self::LoadBalancer(_) => PathIs::Encoded,
             Self::HttpApi => PathIs::Decoded,
+        }
+    }
+
+    /// The longest answer in bytes that goes through at once, with the JSON around it and base64 included.
+    ///
+    /// | door | its own limit | Lambda's before it |
+    /// |---|---|---|
+    /// | REST API, HTTP API | 10 MB | 6 MB |
+    /// | Function URL | none | 6 MB |
+    /// | load balancer | 1 MB | 6 MB |
+    ///
+    /// Source: Elastic Load Balancing, "Lambda functions as targets", limits ("1 MB", taken as the smaller of the two that are
+    /// called so); API Gateway, "Quotas"; [`PAYLOAD_BYTES_MAX`].
+    pub const fn payload_bytes_max(self) -> u64 {
+        match self {
+            Self::RestApi | Self::HttpApi | Self::FunctionUrl => PAYLOAD_BYTES_MAX,
+            Self::LoadBalancer(_) => 1_000_000,
+        }
+    }
+
+    /// Whether an answer can go through as it comes. One that can is handed over in another form, so that the setting and the
+    /// deployment have to agree.
+    ///
+    /// Source: API Gateway, "Stream the integration response" ("only supported for REST APIs"); Lambda, "Response streaming for
+    /// Lambda functions" (Function URLs with `RESPONSE_STREAM`); a load balancer takes one JSON document.
+    pub const fn streams(self) -> bool {
+        match self {
+            Self::RestApi | Self::FunctionUrl => true,
+            Self::HttpApi | Self::LoadBalancer(_) => false,
         }
     }
 
@@ -50,6 +95,7 @@ impl Door {
         match self {
             Self::RestApi => serde_json::from_value(event).map(Given::from_format_1),
             Self::HttpApi | Self::FunctionUrl => serde_json::from_value(event).map(Given::from_format_2),
+            Self::LoadBalancer(_) => serde_json::from_value(event).map(Given::from_load_balancer),
         }
     }
 
@@ -103,19 +149,34 @@ enum Query {
     Pairs(Vec<(String, String)>),
 }
 
+/// The pairs of whichever of the two maps is there.
+fn pairs(all: QueryMap, one: QueryMap) -> Vec<(String, String)> {
+    let parameters = if all.is_empty() { one } else { all };
+    let mut pairs: Vec<_> = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+    pairs
+}
+
 impl Given {
     fn from_format_1(event: ApiGatewayProxyRequest) -> Self {
-        let parameters = if event.multi_value_query_string_parameters.is_empty() {
-            event.query_string_parameters
-        } else {
-            event.multi_value_query_string_parameters
-        };
-        let mut pairs: Vec<_> = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
         Self {
             method: event.http_method,
             path: event.path.unwrap_or_default(),
-            query: Query::Pairs(pairs),
+            query: Query::Pairs(pairs(event.multi_value_query_string_parameters, event.query_string_parameters)),
+            headers: if event.multi_value_headers.is_empty() { event.headers } else { event.multi_value_headers },
+            body: event.body,
+            is_base64: event.is_base64_encoded,
+        }
+    }
+
+    fn from_load_balancer(event: AlbTargetGroupRequest) -> Self {
+        let pairs = pairs(event.multi_value_query_string_parameters, event.query_string_parameters);
+        // Names and values are still encoded, so that putting them together undoes taking them apart.
+        let query = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+        Self {
+            method: event.http_method,
+            path: event.path.unwrap_or_default(),
+            query: Query::Raw(query),
             headers: if event.multi_value_headers.is_empty() { event.headers } else { event.multi_value_headers },
             body: event.body,
             is_base64: event.is_base64_encoded,

@@ -5,7 +5,7 @@ use std::fmt;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
-use crate::lambda::{Door, Poison, Undone};
+use crate::lambda::{Door, Poison, Undone, Values};
 
 /// What kind of event this is. Its name is what a refusal says of it: no byte of the event itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,6 @@ pub enum Shape {
     Authorizer,
     /// A message of an API Gateway WebSocket.
     WebSocket,
-    /// A request through an Application Load Balancer.
-    LoadBalancer,
     /// Notifications of S3, or its test event.
     S3,
     /// Messages of an SQS queue.
@@ -56,7 +54,8 @@ impl Shape {
         } else if context["connectionId"].is_string() {
             Self::WebSocket
         } else if context["elb"].is_object() {
-            Self::LoadBalancer
+            let is_multi_value = event["multiValueHeaders"].is_object();
+            Self::Request(Door::LoadBalancer(if is_multi_value { Values::All } else { Values::One }))
         } else if context["http"]["method"].is_string() {
             // A Function URL's event is an HTTP API's but for the domain: `<id>.lambda-url.<region>.on.aws`.
             let domain = context["domainName"].as_str().unwrap_or_default();
@@ -90,10 +89,10 @@ impl fmt::Display for Shape {
             Self::Request(Door::RestApi) => "a REST API request",
             Self::Request(Door::HttpApi) => "an HTTP API request",
             Self::Request(Door::FunctionUrl) => "a Function URL request",
+            Self::Request(Door::LoadBalancer(_)) => "an Application Load Balancer request",
             Self::HttpApiFormat1 => "an HTTP API request of payload format 1.0 (set the integration to 2.0)",
             Self::Authorizer => "an API Gateway authorizer event",
             Self::WebSocket => "an API Gateway WebSocket event",
-            Self::LoadBalancer => "an Application Load Balancer request",
             Self::S3 => "an S3 notification",
             Self::Sqs => "an SQS batch",
             Self::Sns => "an SNS notification",

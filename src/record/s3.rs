@@ -1,10 +1,11 @@
 //! S3 as the record: one GET a fetch, through `aws-sdk-s3`. An edge: it asks for the time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::ChecksumMode;
 use tokio::sync::OnceCell;
 use tracing::warn;
@@ -15,7 +16,7 @@ use crate::freshness::ClockBounds;
 use crate::key::{Key, Prefix, RecordId};
 use crate::record::s3::answer::Got;
 use crate::record::s3::clock::ClockWatch;
-use crate::record::{Answer, Fetched, Mark, Page, Record};
+use crate::record::{Answer, Fetched, Mark, Page, Presign, PresignedUrl, Record};
 
 mod answer;
 mod body;
@@ -100,6 +101,11 @@ impl S3Record {
         self.client.get_or_try_init(|| client::connect(&self.location, self.given.as_ref())).await
     }
 
+    /// What the bucket calls `key`.
+    fn name_of(&self, key: &Key) -> String {
+        format!("{}{}", self.location.prefix.as_str(), key.as_str())
+    }
+
     /// One GET, retried by the SDK where there was no answer or "try again"; and what it shows of the record's clock.
     async fn exchange(&self, key: &Key, condition: Option<&Version>) -> (Result<Got>, Option<ClockBounds>) {
         let client = match self.client().await {
@@ -110,7 +116,7 @@ impl S3Record {
         let sent = client
             .get_object()
             .bucket(&self.location.bucket)
-            .key(format!("{}{}", self.location.prefix.as_str(), key.as_str()))
+            .key(self.name_of(key))
             .set_if_none_match(condition.map(|version| version.etag.to_string()))
             .checksum_mode(ChecksumMode::Enabled)
             .customize()
@@ -154,5 +160,19 @@ impl Record for S3Record {
             listing::Listing { client, location: &self.location, below, mark }.page().await
         };
         tokio::time::timeout_at(deadline.into(), page).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+#[async_trait]
+impl Presign for S3Record {
+    async fn presign(&self, key: &Key, version_id: &str, valid_for: Duration) -> Result<PresignedUrl> {
+        let cannot = |cause| Error::Unreachable { key: key.clone(), cause };
+        let config = PresigningConfig::expires_in(valid_for).map_err(|error| cannot(error.into()))?;
+        let client = self.client().await.map_err(cannot)?;
+        let request = client.get_object().bucket(&self.location.bucket).key(self.name_of(key)).version_id(version_id);
+        match request.presigned(config).await {
+            Ok(presigned) => Ok(PresignedUrl::new(presigned.uri().to_owned())),
+            Err(refused) => Err(answer::unsigned(key.clone(), refused)),
+        }
     }
 }

@@ -55,6 +55,10 @@ const BODY_BYTES_PER_SECOND_MIN: u64 = 8 * 1024 * 1024;
 /// Longest that a doubt or eviction is waited for. Nothing stands in for one, so that it gets more time than a read would give.
 const DOUBT_LIMIT: Duration = Duration::from_secs(10);
 
+/// Longest that a note of a key's use is waited for, once an hour and key. One that comes after the answer, or after a freeze,
+/// changes a time of last use and nothing else.
+const TOUCH_LIMIT: Duration = Duration::from_millis(50);
+
 /// Longest that walking the directory is waited for: what a client behind API Gateway would wait (29 s), with a margin.
 const WALK_LIMIT: Duration = Duration::from_secs(25);
 
@@ -271,15 +275,17 @@ impl SharedTier for DirectoryTier {
         evicted.map_err(|error| Error::NotWritten { key: key.clone(), verb: "evicted", cause: error.into() })
     }
 
-    /// Waits for nothing: a memory that answers in a microsecond does not stand by while a directory takes a note.
+    /// Waits, since Lambda freezes the process after the answer, but not long: memory does not stand by while a directory
+    /// that hangs takes a note.
     async fn touch(&self, key: &Key) {
         if self.touches.is_due(key) {
             let (disk, key) = (Arc::clone(&self.disk), key.clone());
-            self.guard.aside(Lane::Fill, move || {
+            let note = move || {
                 if let Err(error) = disk.touch(&key) {
                     tracing::debug!(%key, %error, "a use was not noted");
                 }
-            });
+            };
+            self.guard.aside(Lane::Fill, TOUCH_LIMIT, note).await;
         }
     }
 

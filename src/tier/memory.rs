@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::sync::Cache;
 
-use crate::entry::{Entry, Version};
+use crate::entry::{Entry, Facts, Version};
 use crate::error::Result;
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Shard};
@@ -249,8 +249,9 @@ fn weight_bytes(name: &Name, value: &Value) -> u64 {
     };
     let value_bytes = match value {
         Value::Body(held) => held.entry.as_ref().map_or(0, |entry| {
-            let words =
-                [&entry.facts.content_type, &entry.facts.content_encoding].into_iter().flatten().map(String::len).sum::<usize>();
+            let Facts { content_type, content_encoding, version_id, .. } = &entry.facts;
+            let words = [content_type.as_deref(), content_encoding.as_deref(), version_id.as_deref()];
+            let words = words.into_iter().flatten().map(str::len).sum::<usize>();
             entry.facts.size + (entry.version.etag.len() + words) as u64
         }),
         Value::Derived(_, weight_bytes) => *weight_bytes,

@@ -2,7 +2,7 @@
 
 use cache_api::http::key_text;
 use cache_api::key::{InvalidKey, Key, Prefix};
-use cache_api::lambda::Door;
+use cache_api::lambda::{Door, Values};
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -54,7 +54,14 @@ const KEYS_WITH_QUESTION_MARK: &[&str] = &["a?b", "?", "what?path=other#x", "a%3
 const KEY_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The ways to a key: through AWS, or over a socket.
-const WAYS: [Option<Door>; 4] = [None, Some(Door::RestApi), Some(Door::HttpApi), Some(Door::FunctionUrl)];
+const WAYS: [Option<Door>; 6] = [
+    None,
+    Some(Door::RestApi),
+    Some(Door::HttpApi),
+    Some(Door::FunctionUrl),
+    Some(Door::LoadBalancer(Values::One)),
+    Some(Door::LoadBalancer(Values::All)),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
@@ -101,6 +108,28 @@ fn handed_over(door: Door, target: &str, stage: &str) -> Value {
             format_2(&staged, "id.execute-api.us-east-1.amazonaws.com")
         }
         Door::FunctionUrl => format_2(path, "id.lambda-url.us-east-1.on.aws"),
+        Door::LoadBalancer(values) => {
+            let pairs: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).collect();
+            let pairs = pairs.iter().map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            let mut parameters = serde_json::Map::new();
+            for (name, value) in pairs {
+                match values {
+                    Values::One => drop(parameters.insert(name.to_owned(), json!(value))),
+                    Values::All => {
+                        let values = parameters.entry(name).or_insert_with(|| json!([]));
+                        values.as_array_mut().unwrap().push(json!(value));
+                    }
+                }
+            }
+            let (parameters_in, headers_in) = match values {
+                Values::One => ("queryStringParameters", "headers"),
+                Values::All => ("multiValueQueryStringParameters", "multiValueHeaders"),
+            };
+            json!({
+                "requestContext": {"elb": {"targetGroupArn": "arn"}}, "httpMethod": "GET", "path": path,
+                parameters_in: parameters, headers_in: {}, "body": "", "isBase64Encoded": false,
+            })
+        }
     }
 }
 

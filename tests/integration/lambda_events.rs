@@ -73,7 +73,7 @@ impl Service {
             bucket: Bucket { name: BUCKET.to_owned(), prefix: Prefix::normalise(prefix).unwrap() },
             chores: Arc::clone(&chores) as Arc<dyn Chores>,
         };
-        let door = LambdaDoor::new(Router::new(), |_| unreachable!("no request is sent")).with_events(Arc::new(events));
+        let door = LambdaDoor::new(Router::new(), |_, _| unreachable!("no request is sent")).with_events(Arc::new(events));
         Self { source, local, cache, chores, door }
     }
 

@@ -9,6 +9,8 @@ mod http_door;
 mod keys_at_doors;
 mod lambda_door;
 mod lambda_events;
+mod lambda_limits;
+mod lambda_stream;
 mod readme;
 mod record_conformance;
 mod record_directory;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod emulator;
 pub mod fault_server;
 pub mod proxy;
+pub mod runtime_api;
 pub mod seaweed;
 pub mod serve;
 pub mod tier;

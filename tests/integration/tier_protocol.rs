@@ -162,11 +162,12 @@ async fn a_use_is_noted_by_the_mtime_of_the_state() {
     fs::File::options().write(true).open(&state).unwrap().set_modified(long_ago).unwrap();
     let other = DirectoryTier::open(dir.path(), &record()).await.unwrap();
     other.touch(&key).await;
+    // On a machine this busy it may come after the 50 ms that a touch waits.
     let noted = async {
         while fs::metadata(&state).unwrap().modified().unwrap() == long_ago {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(2), noted).await.expect("noted, though nobody waits for it");
+    tokio::time::timeout(Duration::from_secs(2), noted).await.expect("noted");
     assert_eq!(tier.get(&key).await.unwrap(), Some(kept("1", "body")));
 }

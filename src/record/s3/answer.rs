@@ -13,6 +13,11 @@ use crate::key::Key;
 use crate::record::s3::body::{self, Lengths};
 use crate::record::s3::clock::parse_date;
 
+/// The version id of what was put while the bucket kept no versions; the next such put replaces it.
+///
+/// Source: S3, "Working with objects in a versioning-suspended bucket".
+const NO_VERSION: &str = "null";
+
 /// What S3 gave, nothing included.
 #[derive(Debug)]
 pub(super) enum Got {
@@ -57,8 +62,9 @@ pub(super) async fn entry(key: &Key, output: GetObjectOutput, size_max: u64) -> 
     let last_modified = Timestamp::from_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
     let media = Media { content_type: output.content_type, content_encoding: output.content_encoding };
     let announced = output.content_length.and_then(|length| u64::try_from(length).ok());
+    let version_id = output.version_id.filter(|id| !matches!(id.as_str(), "" | NO_VERSION)).map(Into::into);
     let body = body::read(key, output.body, Lengths { announced, size_max }).await?;
-    Ok(Entry::new(Version { etag, last_modified }, media, body))
+    Ok(Entry::new(Version { etag, last_modified }, media, body).kept_as(version_id))
 }
 
 /// Tells what it means that S3 gave no object.
@@ -105,7 +111,12 @@ impl Refusal {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let Some(raw) = refused.raw_response() else { return Self::unsent(refused) };
+        let Some(raw) = refused.raw_response() else {
+            return match Unsent::of(refused) {
+                Unsent::NoCredentials(cause) => Self::Forbidden(cause),
+                Unsent::NoAnswer(cause) => Self::Other(cause),
+            };
+        };
         let said = Said {
             status: raw.status().as_u16(),
             code: refused.code().unwrap_or("without a code").to_owned(),
@@ -125,9 +136,18 @@ impl Refusal {
             _ => Self::Other(said.into()),
         }
     }
+}
 
-    /// Tells what it means that there was no answer.
-    fn unsent<E>(failed: SdkError<E, HttpResponse>) -> Self
+/// Why nothing came back.
+enum Unsent {
+    /// There was nothing to sign with, and will not be until somebody mends that.
+    NoCredentials(Cause),
+    /// All else, silence included.
+    NoAnswer(Cause),
+}
+
+impl Unsent {
+    fn of<E>(failed: SdkError<E, HttpResponse>) -> Self
     where
         E: std::error::Error + Send + Sync + 'static,
     {
@@ -140,7 +160,15 @@ impl Refusal {
         let is_unconfigured = causes.find_map(|cause| cause.downcast_ref()).is_some_and(|error: &CredentialsError| {
             matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
         });
-        if is_unconfigured { Self::Forbidden(NoCredentials(cause).into()) } else { Self::Other(cause) }
+        if is_unconfigured { Self::NoCredentials(NoCredentials(cause).into()) } else { Self::NoAnswer(cause) }
+    }
+}
+
+/// Tells what it means that no link to `key` could be signed.
+pub(super) fn unsigned(key: Key, failed: SdkError<GetObjectError, HttpResponse>) -> Error {
+    match Unsent::of(failed) {
+        Unsent::NoCredentials(cause) => Error::Forbidden { key, cause },
+        Unsent::NoAnswer(cause) => Error::Unreachable { key, cause },
     }
 }
 

@@ -93,17 +93,19 @@ impl Guard {
         self.counted(limit, on_blocking_pool(job)).await
     }
 
-    /// Runs `job` if its lane is open and not crowded, and waits for nothing.
-    pub fn aside(&self, lane: Lane, job: impl FnOnce() + Send + 'static) {
+    /// Runs `job` if its lane is open and not crowded, and waits for it no longer than `limit`. It counts as nothing.
+    pub async fn aside(&self, lane: Lane, limit: Duration, job: impl FnOnce() + Send + 'static) {
         let LaneState { breaker, in_flight } = &self.lanes[lane as usize];
         if breaker.is_closed() {
             return;
         }
         if let Ok(permit) = Arc::clone(in_flight).try_acquire_owned() {
-            drop(spawn_blocking(move || {
+            let job = spawn_blocking(move || {
                 job();
                 drop(permit);
-            }));
+            });
+            // What takes longer goes on by itself.
+            let _late = timeout(limit, job).await;
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -84,10 +85,16 @@ impl Emulator {
 
     /// Sends an event and answers what Lambda would hand to whoever sent it.
     pub async fn invoke(&self, event: &Value) -> Value {
+        let answer = self.invoke_raw(event).await;
+        serde_json::from_slice(&answer).unwrap_or_else(|error| panic!("{error}: {answer:?}\n{}", self.log()))
+    }
+
+    /// As [`Emulator::invoke`], for an answer that is not JSON.
+    pub async fn invoke_raw(&self, event: &Value) -> Bytes {
         let _turn = self.turn.lock().await;
         let answer = client::send(&self.address, Method::POST, INVOCATIONS, &[], event.to_string()).await;
         assert_eq!(answer.status, StatusCode::OK, "{}\n{}", String::from_utf8_lossy(&answer.body), self.log());
-        serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {:?}\n{}", answer.body, self.log()))
+        answer.body
     }
 
     /// What the emulator and the binary have written so far.

@@ -47,6 +47,8 @@ pub enum Fault {
     HangUp,
     /// Nothing is answered, for ever.
     Stall,
+    /// The object, once there is a permit.
+    Hold(Arc<tokio::sync::Semaphore>),
     /// The head is right; the connection closes after this many bytes of the body.
     CutBody(usize),
     /// The head is right; after this many bytes of the body nothing comes, for ever.
@@ -214,6 +216,10 @@ async fn spoil(answer: Answer, fault: Fault) -> Result<Answer, HungUp> {
         Fault::Refusal(status, code) => Answer::refusing(status, code),
         Fault::HangUp => return Err(HungUp),
         Fault::Stall => std::future::pending().await,
+        Fault::Hold(permits) => {
+            permits.acquire().await.expect("an open semaphore").forget();
+            answer
+        }
         Fault::CutBody(bytes) => Answer { ending: Ending::HangUpAfter(bytes), ..answer },
         Fault::StallBody(bytes) => Answer { ending: Ending::StallAfter(bytes), ..answer },
         Fault::WrongChecksum => answer.with("x-amz-checksum-crc64nvme", &checksum(b"other bytes")),

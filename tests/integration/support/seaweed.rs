@@ -10,6 +10,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
@@ -141,6 +142,13 @@ pub fn sdk_config_with(provider: SharedCredentialsProvider) -> SdkConfig {
 }
 
 impl Bucket {
+    /// Lets it keep the versions of what is put from now on.
+    pub async fn keep_versions(&self) {
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let kept = self.client.put_bucket_versioning().bucket(&self.name).versioning_configuration(enabled).send().await;
+        kept.unwrap_or_else(|error| panic!("{} cannot keep versions: {error:?}", self.name));
+    }
+
     pub async fn put_object(&self, key: &str, body: impl Into<Bytes>) {
         self.put_as(key, body, "application/octet-stream", None).await;
     }

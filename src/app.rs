@@ -112,7 +112,7 @@ fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, 
 /// Looks for what is wrong with what the settings name.
 pub async fn examine(config: &Config, scope: Scope) -> Report {
     match record(config) {
-        Ok(record) => doctor::examine(config, Some(record.id()), scope).await,
+        Ok((record, _)) => doctor::examine(config, Some(record.id()), scope).await,
         Err(error) => {
             let mut report = doctor::examine(config, None, scope).await;
             report.findings.insert(0, Finding::problem("record", error.to_string(), "set what names the record right"));

@@ -51,14 +51,16 @@ def deploy(aws, name, parameters):
         still = create(aws["cloudformation"], name, document, parameters)
         assert not still, still
     stack = wait(aws["cloudformation"], name)
+    events = aws["cloudformation"].describe_stack_events(StackName=name)["StackEvents"]
     made = aws["cloudformation"].describe_stack_resources(StackName=name)["StackResources"]
     under = template.Stack(template.load(), parameters)
     expected = {id for id, it in document["Resources"].items() if under.is_made(it)}
     return {
         "status": stack["StackStatus"],
+        "failed": [it.get("ResourceStatusReason") for it in events if it["ResourceStatus"].endswith("_FAILED")],
         "refused": refused,
         "missing": sorted(expected - {it["LogicalResourceId"] for it in made}),
-        "outputs": {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]},
+        "outputs": {it["OutputKey"]: it["OutputValue"] for it in stack.get("Outputs", [])},
         "resources": {it["LogicalResourceId"]: read(aws, it["ResourceType"], it["PhysicalResourceId"]) for it in made},
     }
 
@@ -79,11 +81,12 @@ def create(cloudformation, name, document, parameters):
 
 
 def wait(cloudformation, name):
-    while True:
+    for _ in range(500):
         [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
         if not stack["StackStatus"].endswith("_IN_PROGRESS"):
             return stack
         time.sleep(0.02)
+    raise TimeoutError(name)
 
 
 def read(aws, type, id):
@@ -110,17 +113,7 @@ def read_role(iam, name):
     return {"Statements": [statement for document in documents for statement in document["Statement"]]}
 
 
-def read_rest_api(gateway, id):
-    methods = [
-        gateway.get_method(restApiId=id, resourceId=it["id"], httpMethod=method) | {"path": it["path"]}
-        for it in gateway.get_resources(restApiId=id)["items"]
-        for method in it.get("resourceMethods", {})
-    ]
-    return {"Methods": methods}
-
-
 READERS = {
-    "AWS::ApiGateway::RestApi": ("apigateway", read_rest_api),
     "AWS::ApiGatewayV2::Api": ("apigatewayv2", lambda it, id: {"Routes": it.get_routes(ApiId=id)["Items"]}),
     "AWS::EFS::AccessPoint": ("efs", lambda it, id: it.describe_access_points(AccessPointId=id)["AccessPoints"][0]),
     "AWS::EFS::FileSystem": ("efs", lambda it, id: it.describe_file_systems(FileSystemId=id)["FileSystems"][0]),

@@ -1,6 +1,7 @@
 //! All tests from outside, in one binary: linking is the slow part.
 
 mod crash;
+mod deploy;
 mod doctor;
 mod functions;
 mod golden;

@@ -16,6 +16,7 @@ mod record_conformance;
 mod record_directory;
 mod record_faults;
 mod record_s3;
+mod refreshed;
 mod servers;
 mod settings;
 mod support;

@@ -148,6 +148,12 @@ async fn a_change_in_the_bucket_changes_the_answers_of_two_instances_that_nobody
     let failed = site.wait_for_failed().await;
     assert_eq!(failed.as_array().unwrap().len(), 1, "{failed}");
     assert_eq!(failed[0]["Body"], r#"{"not": "an event"}"#);
+    let log = site.ministack.log();
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let reason = lines.find(|line| line["message_id"] == failed[0]["MessageId"]);
+    let reason = reason.unwrap_or_else(|| panic!("it is not said why a message failed:\n{log}"));
+    assert!(reason["message"].as_str().unwrap().contains("can never be understood"), "{reason}");
+    assert!(reason["reason"].as_str().unwrap().contains("an event of an unknown shape"), "{reason}");
     // What shows that it was the events, and no age or chance.
     for answer in site.read(UNTOLD).await {
         assert!(is(&answer, (StatusCode::OK, "old")), "{answer:?}");

@@ -1,11 +1,12 @@
 //! The whole way of a change: bucket, EventBridge, queue, our binary as the function, shared directory, instances.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::support::client::{Answer, get, send};
 use super::support::ministack::{Ministack, ministack};
@@ -71,18 +72,21 @@ impl Site {
 
     /// Reads until both instances answer with this status and body; neither may go back to what it answered before.
     async fn wait_for(&self, name: &str, expected: (StatusCode, &str)) {
-        let since = Instant::now();
-        let mut has_answered = [false; 2];
-        while has_answered != [true; 2] {
-            let answers = self.read(name).await;
-            for (has_answered, answer) in has_answered.iter_mut().zip(&answers) {
-                let is_expected = is(answer, expected);
-                assert!(is_expected || !*has_answered, "went back to {answer:?}");
-                *has_answered = is_expected;
+        let mut answers = Vec::new();
+        let reading = async {
+            let mut has_answered = [false; 2];
+            while has_answered != [true; 2] {
+                answers = self.read(name).await.into();
+                for (has_answered, answer) in has_answered.iter_mut().zip(&answers) {
+                    let is_expected = is(answer, expected);
+                    assert!(is_expected || !*has_answered, "went back to {answer:?}");
+                    *has_answered = is_expected;
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
-            assert!(since.elapsed() < DELIVERY_TIME_MAX, "still {answers:?}\n{}", self.ministack.log());
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
+        };
+        let is_in_time = timeout(DELIVERY_TIME_MAX, reading).await.is_ok();
+        assert!(is_in_time, "{name} is not {expected:?} but {answers:?}\n{}", self.ministack.log());
     }
 
     async fn ask_queue(&self, action: &str, request: Value) -> Value {
@@ -93,18 +97,20 @@ impl Site {
         answer.json()
     }
 
-    /// The first message that failed for good, and what else is there.
+    /// The messages that have failed for good, once there are any.
     async fn wait_for_failed(&self) -> Value {
-        let since = Instant::now();
-        loop {
-            let request = json!({"QueueUrl": self.queues["failed"], "MaxNumberOfMessages": 10});
-            let answer = self.ask_queue("ReceiveMessage", request).await;
-            if let Some(messages) = answer.get("Messages").filter(|messages| **messages != json!([])) {
-                return messages.clone();
+        let request = json!({"QueueUrl": self.queues["failed"], "MaxNumberOfMessages": 10});
+        let asking = async {
+            loop {
+                let answer = self.ask_queue("ReceiveMessage", request.clone()).await;
+                if let Some(messages) = answer.get("Messages") {
+                    return messages.clone();
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
-            assert!(since.elapsed() < DELIVERY_TIME_MAX, "no message has failed\n{}", self.ministack.log());
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
+        };
+        let failed = timeout(DELIVERY_TIME_MAX, asking).await;
+        failed.unwrap_or_else(|_| panic!("no message has failed\n{}", self.ministack.log()))
     }
 }
 

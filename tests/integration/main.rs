@@ -17,6 +17,7 @@ mod record_conformance;
 mod record_directory;
 mod record_faults;
 mod record_s3;
+mod refreshed;
 mod sam_events;
 mod servers;
 mod settings;

@@ -12,6 +12,7 @@ mod lambda_door;
 mod lambda_events;
 mod lambda_limits;
 mod lambda_stream;
+mod local_api;
 mod readme;
 mod record_conformance;
 mod record_directory;

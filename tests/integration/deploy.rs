@@ -24,8 +24,11 @@ const REFUSED: [&str; 2] = [
     "AWS::IAM::RolePolicy",
 ];
 
+/// Names and values.
+type Parameters = &'static [(&'static str, &'static str)];
+
 /// What is deployed: a name of the stack, the number of the types above that it asks for, and its parameters.
-const STACKS: [(&str, usize, &[(&str, &str)]); 4] = [
+const STACKS: [(&str, usize, Parameters); 4] = [
     ("cache-api-rest", 1, &[]),
     (
         "cache-api-http",

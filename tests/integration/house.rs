@@ -143,7 +143,7 @@ fn only_problem_documents_name_the_status_of_a_failure() {
 
 /// "The core knows no AWS."
 #[test]
-fn only_the_s3_record_and_the_lambda_door_name_aws() {
+fn only_the_s3_record_the_doctor_and_the_lambda_door_name_aws() {
     check(
         aws,
         &[
@@ -151,12 +151,15 @@ fn only_the_s3_record_and_the_lambda_door_name_aws() {
             ("src/record.rs", "use aws_config::SdkConfig;"),
             ("src/http/v1.rs", "fn f(event: lambda_http::Request) {}"),
             ("src/cli/serve.rs", "use lambda_runtime as loop_;"),
+            ("src/doctor.rs", "use aws_sdk_efs::Client;"),
+            ("src/doctor/directory.rs", "use aws_sdk_efs::Client;"),
             ("src/main.rs", "lambda_runtime::run(f);"),
             ("src/main.rs", "use lambda_runtime_api_client::PooledClient;"),
         ],
         &[
             ("src/record/s3.rs", "use aws_sdk_s3::Client;"),
             ("src/record/s3/client.rs", "use aws_config::SdkConfig;"),
+            ("src/doctor/aws/file_system.rs", "use aws_sdk_efs::Client;"),
             ("src/lambda/runtime.rs", "use lambda_runtime::LambdaEvent;"),
             ("src/app.rs", "aws_config::load()"),
             ("src/http/v1.rs", "use crate::lambda_names::X;"),

@@ -1,6 +1,6 @@
 //! template.yaml as CloudFormation makes it, and what AWS's own APIs then say of what was made.
 //!
-//! ministack is the CloudFormation here: moto lacks 17 of the 36 types, and `Fn::Cidr`. It says nothing of a function's VPC
+//! ministack is the CloudFormation here: moto lacks 16 of the 36 types, and `Fn::Cidr`. It says nothing of a function's VPC
 //! and mounts, nor of the methods of a REST API; those are the linters' to hold. tests/integration/template.rs holds the parameters.
 
 use std::collections::{BTreeMap, BTreeSet};

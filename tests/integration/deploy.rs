@@ -1,7 +1,8 @@
 //! template.yaml as CloudFormation makes it, and what AWS's own APIs then say of what was made.
 //!
-//! ministack is the CloudFormation here: moto lacks 16 of the 36 types, and `Fn::Cidr`. It says nothing of a function's VPC
-//! and mounts, nor of the methods of a REST API; those are the linters' to hold. tests/integration/template.rs holds the parameters.
+//! ministack is the CloudFormation here: moto lacks 16 of the template's 36 types, and `Fn::Cidr`. It says nothing of a
+//! function's VPC and mounts, nor of the methods of a REST API; those are the linters' to hold. tests/integration/template.rs
+//! holds the parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -24,12 +25,13 @@ const REFUSED: [&str; 2] = [
     "AWS::IAM::RolePolicy",
 ];
 
-/// A stack to deploy: its name, how many of the types above it asks for, and its parameters as far as they differ from the defaults.
-struct Asked(&'static str, usize, &'static [(&'static str, &'static str)]);
+/// Names and values.
+type Parameters = &'static [(&'static str, &'static str)];
 
-const STACKS: [Asked; 4] = [
-    Asked("cache-api-rest", 1, &[]),
-    Asked(
+/// What is deployed: a name of the stack, the number of the types above that it asks for, and its parameters.
+const STACKS: [(&str, usize, Parameters); 4] = [
+    ("cache-api-rest", 1, &[]),
+    (
         "cache-api-http",
         2,
         &[
@@ -40,8 +42,8 @@ const STACKS: [Asked; 4] = [
             ("DoctorTask", "on"),
         ],
     ),
-    Asked("cache-api-url", 0, &[("FrontDoor", "url"), ("Tier", "disk")]),
-    Asked(
+    ("cache-api-url", 0, &[("FrontDoor", "url"), ("Tier", "disk")]),
+    (
         "cache-api-streamed",
         2,
         &[("ResponseMode", "streamed"), ("ApiKey", "on"), ("FunctionDir", "functions"), ("FunctionDeploy", "on")],
@@ -65,7 +67,7 @@ async fn deploy() -> Value {
         .spawn()
         .unwrap();
     let sets: BTreeMap<_, BTreeMap<_, _>> =
-        STACKS.iter().map(|Asked(name, _, parameters)| (name, parameters.iter().copied().collect())).collect();
+        STACKS.iter().map(|(name, _, parameters)| (name, parameters.iter().copied().collect())).collect();
     python.stdin.take().unwrap().write_all(&serde_json::to_vec(&sets).unwrap()).unwrap();
     let output = python.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -87,7 +89,7 @@ fn document(text: &Value) -> Value {
 #[tokio::test]
 async fn every_stack_is_made_whole_but_for_the_listed_types() {
     let mut refused = BTreeSet::new();
-    for Asked(name, count, _) in STACKS {
+    for (name, count, _) in STACKS {
         let stack = &deployed().await[name];
         assert_eq!((&stack["status"], &stack["failed"]), (&json!("CREATE_COMPLETE"), &json!([])), "{name}");
         assert_eq!(stack["missing"], json!([]), "{name}");
@@ -153,7 +155,7 @@ async fn the_events_of_the_bucket_and_no_others_reach_refresh_by_the_queue() {
 /// The binary refuses a CACHE_API_ name that it does not know.
 #[tokio::test]
 async fn the_functions_are_told_what_was_made_in_settings_that_the_binary_knows() {
-    for Asked(stack, ..) in STACKS {
+    for (stack, _, _) in STACKS {
         let resources = deployed().await[stack]["resources"].as_object().unwrap();
         assert!(resources.contains_key("Api"), "{stack} has no function");
         let id = |name: &str, of: &str| resources.get(name).map(|it| it[of].as_str().unwrap().to_owned());

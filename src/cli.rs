@@ -71,7 +71,7 @@ pub struct ServeArguments {
 /// What `doctor` is told.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct DoctorArguments {
-    /// Ask AWS about the file system behind LOCAL_DATA_DIR, instead of looking at LOCAL_DATA_DIR.
+    /// Ask AWS about the bucket, its events and the file system, instead of looking at LOCAL_DATA_DIR.
     #[arg(long)]
     pub aws: bool,
     /// Print JSON.

@@ -1,5 +1,6 @@
-//! What AWS says of the file system behind LOCAL_DATA_DIR. An edge: it asks AWS, and asks only.
+//! What AWS says of the bucket, its events, and the file system behind LOCAL_DATA_DIR. An edge: it asks AWS, and asks only.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -11,6 +12,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use crate::config::{Config, RecordConfig};
 use crate::doctor::Finding;
 
+use self::events::Reach;
+
+mod bucket;
+mod events;
 mod file_system;
 mod refusal;
 
@@ -23,12 +28,47 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often a question is sent in all. Without an answer, one more try shows that it is no accident.
 const ATTEMPTS_MAX: u32 = 2;
 
+/// Where the objects are.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    bucket: &'a str,
+    /// What stands before every key; empty, or with a slash at its end.
+    prefix: &'a str,
+}
+
 /// Asks AWS.
 pub(super) async fn examine(config: &Config) -> Vec<Finding> {
-    match connect(config).await {
-        Ok(sdk) => file_system::examine(&sdk, config).await,
-        Err(finding) => vec![finding],
+    let sdk = match connect(config).await {
+        Ok(sdk) => sdk,
+        Err(finding) => return vec![finding],
+    };
+    let (mut findings, of_file_system) = tokio::join!(record(&sdk, config), file_system::examine(&sdk, config));
+    findings.extend(of_file_system);
+    // Each question is answered that AWS does not know who asks; once is enough.
+    let mut has_been_said = false;
+    findings.retain(|finding| finding.check != "credentials" || !std::mem::replace(&mut has_been_said, true));
+    findings
+}
+
+/// Asks about the bucket and its events.
+async fn record(sdk: &SdkConfig, config: &Config) -> Vec<Finding> {
+    let RecordConfig::S3 { bucket, prefix, endpoint } = &config.record else {
+        return vec![Finding::ok("bucket", "the objects are in a directory: there is no bucket to look at")];
+    };
+    let place = Place { bucket, prefix: prefix.as_str() };
+    let mut builder = aws_sdk_s3::config::Builder::from(sdk);
+    if let Some(endpoint) = endpoint {
+        builder = builder.endpoint_url(endpoint).force_path_style(true);
     }
+    let client = aws_sdk_s3::Client::from_conf(builder.build());
+    let (of_bucket, of_events) = tokio::join!(bucket::ask(&client, place), events::ask(&client, place));
+    if let Some(finding) = bucket::gone(&of_bucket, place) {
+        return vec![finding];
+    }
+    let reach = if config.local_data_dir.is_some() { Reach::All } else { Reach::One };
+    let mut findings = bucket::judge(&of_bucket, place, config.redirect);
+    findings.extend(events::judge(&of_events, place, config.deployment.queue_arn.as_deref(), reach));
+    findings
 }
 
 /// Finds region and credentials by the SDK's own chains; asks no service yet.
@@ -51,6 +91,19 @@ async fn connect(config: &Config) -> Result<SdkConfig, Finding> {
         Ok(Ok(_)) => Ok(sdk),
         Ok(Err(error)) => Err(no_credentials(why(&error))),
         Err(_) => Err(no_credentials("whoever was asked for them did not answer")),
+    }
+}
+
+impl Place<'_> {
+    /// Which keys of it: "what is below `prod/`".
+    fn below(&self) -> String {
+        if self.prefix.is_empty() { format!("what is in {self}") } else { format!("what is below `{}`", self.prefix) }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bucket `{}`", self.bucket)
     }
 }
 

@@ -43,26 +43,26 @@ impl Held {
 }
 
 /// What a doctor answered in JSON, and how it ended.
-struct Examined {
-    code: Option<i32>,
-    findings: Vec<Value>,
+pub struct Examined {
+    pub code: Option<i32>,
+    pub findings: Vec<Value>,
 }
 
 impl Examined {
-    fn of(end: &End) -> Self {
+    pub fn of(end: &End) -> Self {
         let report: Value = serde_json::from_str(&end.stdout).unwrap_or_else(|error| panic!("{error}: {end:?}"));
         Self { code: end.status.code(), findings: report["findings"].as_array().unwrap().clone() }
     }
 
     /// `(level, check)` of all that is wrong, in order of check.
-    fn blamed(&self) -> Vec<(&str, &str)> {
+    pub fn blamed(&self) -> Vec<(&str, &str)> {
         let bad = self.findings.iter().filter(|finding| finding["level"] != "ok");
         let mut blamed: Vec<_> = bad.map(|finding| (text(&finding["level"]), text(&finding["check"]))).collect();
         blamed.sort_unstable();
         blamed
     }
 
-    fn says(&self, what: &str) -> bool {
+    pub fn says(&self, what: &str) -> bool {
         self.findings.iter().any(|finding| text(&finding["what"]).contains(what))
     }
 }
@@ -163,10 +163,17 @@ async fn without_credentials_the_finding_says_so_and_nothing_else_is_asked() {
 
 #[tokio::test]
 async fn each_id_that_is_missing_is_a_finding_that_names_its_setting() {
-    let settings = [("AWS_BUCKET_NAME", "prices"), ("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIA")];
-    let end = run_to_end(&["doctor", "--aws", "--json"], vars([&settings[..], &[("AWS_SECRET_ACCESS_KEY", "hunter2")]].concat()));
-    let found = Examined::of(&end.await);
+    let settings = [
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let source = tempfile::tempdir().unwrap();
+    let end = run_to_end(&["doctor", "--aws", "--json", "--source", source.path().to_str().unwrap()], vars(settings)).await;
+    let found = Examined::of(&end);
     assert_eq!(found.blamed(), [("warning", "access-point"), ("warning", "file-system")], "{:?}", found.findings);
+    assert!(found.says("there is no bucket to look at"), "{:?}", found.findings);
     assert!(found.says("CACHE_API_FILE_SYSTEM_ID") && found.says("CACHE_API_ACCESS_POINT_ID"), "{:?}", found.findings);
 }
 
@@ -179,7 +186,7 @@ async fn a_control_plane_that_cannot_be_reached_is_a_warning_for_each_check() {
         ("AWS_ACCESS_KEY_ID", "AKIA"),
         ("AWS_SECRET_ACCESS_KEY", "hunter2"),
         // Nothing listens there.
-        ("AWS_ENDPOINT_URL_EFS", "http://127.0.0.1:1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
         ("CACHE_API_FILE_SYSTEM_ID", "fs-1"),
         ("CACHE_API_ACCESS_POINT_ID", "fsap-1"),
         ("CACHE_API_SUBNET_IDS", "subnet-1"),
@@ -191,4 +198,6 @@ async fn a_control_plane_that_cannot_be_reached_is_a_warning_for_each_check() {
     assert!(found.findings.iter().all(|finding| finding["level"] == "warning"), "{:?}", found.findings);
     assert!(found.says("elasticfilesystem:DescribeFileSystems was not answered"), "{:?}", found.findings);
     assert!(found.says("elasticfilesystem:DescribeAccessPoints was not answered"), "{:?}", found.findings);
+    assert!(found.says("s3:ListBucket was not answered"), "{:?}", found.findings);
+    assert!(found.says("s3:GetBucketNotification was not answered"), "{:?}", found.findings);
 }

@@ -17,7 +17,7 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .venv/bin/sam
 
 .PHONY: help
 help: ## Say what there is (this)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Serve the sample data on http://127.0.0.1:5000
@@ -76,6 +76,14 @@ invoke: .venv/installed ## Send an event to the binary as Lambda would: make inv
 	@test -n "$(EVENT)" || { echo "which event? make invoke EVENT=…, one of:" events/*.json; exit 2; }
 	@$(CARGO) build --locked --quiet
 	@.venv/bin/python tools/invoke.py "$(TARGET)/debug/cache-api" "$(EVENT)"
+
+# Where the API is served here.
+PORT ?= 3000
+
+.PHONY: local-api
+local-api: .venv/installed ## Serve the binary as API Gateway and Lambda do: make local-api PORT=3000
+	@$(CARGO) build --locked --quiet
+	@.venv/bin/python tools/local_api.py "$(TARGET)/debug/cache-api" "$(PORT)"
 
 # Made once, and again when what it is made of changes.
 .venv/installed: requirements-dev.txt

@@ -20,6 +20,8 @@ pub enum Shape {
     WebSocket,
     /// Notifications of S3, or its test event.
     S3,
+    /// A job of S3 Batch Operations, which wants something done to each object.
+    S3Batch,
     /// Messages of an SQS queue.
     Sqs,
     /// Messages of an SNS topic.
@@ -65,6 +67,8 @@ impl Shape {
             if is(&event["version"], "1.0") { Self::HttpApiFormat1 } else { Self::Request(Door::RestApi) }
         } else if is(&record["eventSource"], "aws:s3") || is(&event["Event"], "s3:TestEvent") {
             Self::S3
+        } else if event["invocationSchemaVersion"].is_string() && event["tasks"].is_array() {
+            Self::S3Batch
         } else if is(&record["eventSource"], "aws:sqs") {
             Self::Sqs
         } else if is(&record["EventSource"], "aws:sns") {
@@ -94,6 +98,7 @@ impl fmt::Display for Shape {
             Self::Authorizer => "an API Gateway authorizer event",
             Self::WebSocket => "an API Gateway WebSocket event",
             Self::S3 => "an S3 notification",
+            Self::S3Batch => "a job of S3 Batch Operations",
             Self::Sqs => "an SQS batch",
             Self::Sns => "an SNS notification",
             Self::EventBridge => "an EventBridge event",

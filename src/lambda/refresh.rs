@@ -115,7 +115,7 @@ impl Tally {
     fn log(self, messages: &[Sorted]) {
         for Sorted { id, poison, .. } in messages {
             if let Some(reason) = poison {
-                tracing::error!(message = id, %reason, "a message can never be understood; sent again and again, it ends in the dead-letter queue");
+                tracing::error!(message_id = id, %reason, "a message can never be understood; sent again and again, it ends in the dead-letter queue");
             }
         }
         let Self { doubted, confirmed, created, not_held, unconfirmed, failed, ignored } = self;

@@ -138,6 +138,7 @@ async fn an_event_that_is_no_request_is_refused_by_name_and_never_quoted() {
         (Shape::WebSocket, json!({"requestContext": {"connectionId": "id", "routeKey": "$connect"}, "body": secret})),
         (Shape::S3, json!({"Records": [{"eventSource": "aws:s3", "s3": {"object": {"key": secret}}}]})),
         (Shape::S3, json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": secret})),
+        (Shape::S3Batch, json!({"invocationSchemaVersion": "1.0", "tasks": [{"s3Key": secret}]})),
         (Shape::Sqs, json!({"Records": [{"eventSource": "aws:sqs", "body": secret}]})),
         (Shape::Sns, json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": secret}}]})),
         (Shape::EventBridge, json!({"detail-type": "Object Created", "source": "aws.s3", "detail": {"key": secret}})),

@@ -1,6 +1,7 @@
 //! All tests from outside, in one binary: linking is the slow part.
 
 mod crash;
+mod deploy;
 mod doctor;
 mod functions;
 mod golden;
@@ -11,11 +12,14 @@ mod lambda_door;
 mod lambda_events;
 mod lambda_limits;
 mod lambda_stream;
+mod local_api;
 mod readme;
 mod record_conformance;
 mod record_directory;
 mod record_faults;
 mod record_s3;
+mod refreshed;
+mod sam_events;
 mod servers;
 mod settings;
 mod support;

@@ -53,7 +53,7 @@ fn parameter_names() -> Vec<&'static str> {
 }
 
 /// The settings as the binary reads them inside Lambda.
-fn config(function: &BTreeMap<String, String>) -> Config {
+pub fn config(function: &BTreeMap<String, String>) -> Config {
     let lambda = [("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")];
     let lambda = lambda.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let machine = Machine { memory_bytes: None, user_cache_dir: None, current_dir: "/var/task".into() };

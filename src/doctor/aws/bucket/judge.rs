@@ -63,8 +63,11 @@ fn listing(heard: &Result<Listed, Refusal>, place: Place<'_>) -> Finding {
 fn reading(heard: &Heard, place: Place<'_>) -> Finding {
     const CHECK: &str = "reading";
     let (Ok(Listed::Some { name }), Some(read)) = (&heard.listed, &heard.read) else {
-        let why = if heard.listed.is_ok() { "there is nothing to read" } else { "without a listing, no name is known to read" };
-        return Finding::ok(CHECK, format!("{}: {why}", place.below()));
+        if heard.listed.is_ok() {
+            return Finding::ok(CHECK, format!("{}: there is nothing to read", place.below()));
+        }
+        let what = format!("{}: without a listing no name is known to read, and this check was not made", place.below());
+        return Finding::warning(CHECK, what, "mend the listing, then run this again");
     };
     let name = name.escape_debug();
     match read {

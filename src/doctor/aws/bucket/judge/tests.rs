@@ -46,7 +46,7 @@ fn what_is_denied_is_told_by_the_permission_that_lacks() {
     let denied = || Err(Refusal::Denied);
     let table = [
         (Heard { absent: denied(), ..good() }, [Fine, Fine, Fine, Problem]),
-        (Heard { listed: Err(Refusal::Denied), read: None, absent: denied(), ..good() }, [Fine, Problem, Fine, Problem]),
+        (Heard { listed: Err(Refusal::Denied), read: None, absent: denied(), ..good() }, [Fine, Problem, Warning, Problem]),
         (Heard { read: Some(denied()), absent: denied(), ..good() }, [Fine, Fine, Problem, Warning]),
         (Heard { read: Some(denied()), ..good() }, [Fine, Fine, Problem, Fine]),
         (Heard { read: Some(Err(other("KMS.DisabledException"))), ..good() }, [Fine, Fine, Problem, Fine]),

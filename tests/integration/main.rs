@@ -3,6 +3,7 @@
 mod crash;
 mod deploy;
 mod doctor;
+mod doctor_aws;
 mod functions;
 mod golden;
 mod house;

@@ -36,6 +36,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 #[cfg(feature = "aws")]
 use serde_json::Value;
+#[cfg(feature = "aws")]
+use tokio::time::timeout_at;
 
 /// Why nothing can be served. Each is a setting to mend, but for the last.
 #[derive(Debug, thiserror::Error)]
@@ -147,8 +149,12 @@ impl Chores for Household {
         done("sweep", self.cache.sweep(&SweepPlan::new(ask.now.wall, time_max)).await)
     }
 
-    async fn doctor(&self, _ask: Ask) -> Result<Value, Undone> {
-        let report = examine(&self.config, Scope::Everything).await;
+    async fn doctor(&self, ask: Ask) -> Result<Value, Undone> {
+        // Past its deadline an invocation is killed with nothing said (pitfall 28).
+        let report = timeout_at(ask.deadline.into(), examine(&self.config, Scope::Everything)).await.map_err(|_elapsed| {
+            let why = "there was not the time to look at everything; give the function a longer timeout".to_owned();
+            Undone::Failed { task: "doctor", why }
+        })?;
         // Whoever reads the log is not whoever scheduled the task.
         for finding in report.findings.iter().filter(|finding| finding.level > Level::Ok) {
             let fix = finding.fix.as_deref().unwrap_or_default();

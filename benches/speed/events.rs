@@ -114,15 +114,15 @@ struct Idle;
 #[async_trait]
 impl Chores for Idle {
     async fn warm(&self, _patterns: Option<KeyPatterns>, _ask: Ask) -> Result<Value, Undone> {
-        Err(Undone::NotBuiltIn { task: "warm" })
+        Err(Undone::Unknown)
     }
 
     async fn sweep(&self, _ask: Ask) -> Result<Value, Undone> {
-        Err(Undone::NotBuiltIn { task: "sweep" })
+        Err(Undone::Unknown)
     }
 
     async fn doctor(&self, _ask: Ask) -> Result<Value, Undone> {
-        Err(Undone::NotBuiltIn { task: "doctor" })
+        Err(Undone::Unknown)
     }
 }
 

@@ -41,12 +41,6 @@ pub enum Undone {
         /// Which one, the first being 1.
         number: usize,
     },
-    /// This version cannot do it.
-    #[error("this version cannot do the task `{task}`")]
-    NotBuiltIn {
-        /// Its name.
-        task: &'static str,
-    },
     /// It failed.
     #[error("the task `{task}` failed: {why}")]
     Failed {

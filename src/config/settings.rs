@@ -156,8 +156,7 @@ impl<'a> Settings<'a> {
 
     /// The names by which AWS knows what the template made.
     pub fn deployment(&mut self) -> Deployment {
-        let [role_arn, refresh_role_arn] =
-            ["CACHE_API_ROLE_ARN", "CACHE_API_REFRESH_ROLE_ARN"].map(|name| self.role_arn(name));
+        let [role_arn, refresh_role_arn] = ["CACHE_API_ROLE_ARN", "CACHE_API_REFRESH_ROLE_ARN"].map(|name| self.role_arn(name));
         let mut id = |name, prefix: &str| {
             let text = self.place(name)?;
             let is_id = text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_graphic());

@@ -88,7 +88,9 @@ impl Duty {
 
     fn unset(self) -> Finding {
         match self {
-            Self::Answer => unset(self.check(), "CACHE_API_ROLE_ARN", "role of the function that answers (the output ApiRoleArn)"),
+            Self::Answer => {
+                unset(self.check(), "CACHE_API_ROLE_ARN", "role of the function that answers (the output ApiRoleArn)")
+            }
             Self::Refresh => {
                 unset(self.check(), "CACHE_API_REFRESH_ROLE_ARN", "role of the function that takes events (RefreshRoleArn)")
             }

@@ -14,7 +14,8 @@ use crate::doctor::words::count;
 pub(super) fn judge(duty: Duty, role: &RoleArn, question: &Question, results: &[EvaluationResult]) -> Vec<Finding> {
     let (check, role, resource) = (duty.check(), role.as_str(), question.described());
     let said = |action: &str| results.iter().find(|result| result.eval_action_name.eq_ignore_ascii_case(action));
-    let is_allowed = |action: &&&str| said(action).is_some_and(|said| said.eval_decision == PolicyEvaluationDecisionType::Allowed);
+    let is_allowed =
+        |action: &&&str| said(action).is_some_and(|said| said.eval_decision == PolicyEvaluationDecisionType::Allowed);
     let mut findings = Vec::new();
     let untold: Vec<_> = question.actions().filter(|action| said(action).is_none()).collect();
     if !untold.is_empty() {

@@ -89,9 +89,8 @@ fn bucket(role: &RoleArn, Place { bucket, prefix }: Place<'_>) -> Vec<Question> 
 fn file_system(role: &RoleArn, config: &Config, region: &str) -> Option<Question> {
     let deployment = &config.deployment;
     let (system, point) = (deployment.file_system_id.as_ref()?, deployment.access_point_id.as_ref()?);
-    let arn = |kind: &str, id: &str| {
-        format!("arn:{}:elasticfilesystem:{region}:{}:{kind}/{id}", role.partition(), role.account())
-    };
+    let arn =
+        |kind: &str, id: &str| format!("arn:{}:elasticfilesystem:{region}:{}:{kind}/{id}", role.partition(), role.account());
     Some(Question {
         context: Some(("elasticfilesystem:AccessPointArn", arn("access-point", point))),
         needed: vec!["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],

@@ -87,7 +87,10 @@ fn a_right_under_a_condition_that_iam_was_not_told_of_cannot_be_judged() {
     for result in [denied().missing_context_values("aws:SourceVpce"), denied().resource_specific_results(of_resource)] {
         let (level, what, _) = found(&question, &[result.build().unwrap()]);
         assert_eq!(level, Warning);
-        assert!(what.contains("s3:ListBucket on `arn:aws:s3:::prices` (where s3:prefix is `prod/`) hangs on `aws:Source"), "{what}");
+        assert!(
+            what.contains("s3:ListBucket on `arn:aws:s3:::prices` (where s3:prefix is `prod/`) hangs on `aws:Source"),
+            "{what}"
+        );
     }
     let allowed = said("s3:ListBucket", Allowed).missing_context_values("aws:SourceVpce").build().unwrap();
     assert_eq!(judge(Duty::Answer, &role(), &question, &[allowed]), []);

@@ -13,9 +13,11 @@ use self::settings::Settings;
 
 pub use self::environment::{Environment, Machine};
 pub use self::problems::Problems;
+pub use self::role_arn::RoleArn;
 
 mod environment;
 mod problems;
+mod role_arn;
 mod settings;
 mod values;
 
@@ -98,6 +100,10 @@ pub struct Deployment {
     pub subnet_ids: Vec<String>,
     /// CACHE_API_QUEUE_ARN: `arn:…:sqs:…`, where the bucket's events arrive.
     pub queue_arn: Option<String>,
+    /// CACHE_API_ROLE_ARN: the role of the function that answers.
+    pub role_arn: Option<RoleArn>,
+    /// CACHE_API_REFRESH_ROLE_ARN: the role of the function that takes the bucket's events.
+    pub refresh_role_arn: Option<RoleArn>,
 }
 
 impl Config {

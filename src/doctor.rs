@@ -57,7 +57,7 @@ pub struct Finding {
 pub enum Level {
     /// As it should be, or worth knowing.
     Ok,
-    /// It works, and costs more, holds less or is seen less than it should.
+    /// It works, and costs more, holds less, may do more or is seen less than it should.
     Warning,
     /// Something that the cache rests on is not there.
     Problem,

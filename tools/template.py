@@ -137,10 +137,12 @@ def example(name):
     """A name of the kind that AWS gives to the resource."""
     return {
         "AccessPoint": "fsap-0123456789abcdef0",
+        "ApiRole.Arn": "arn:aws:iam::123456789012:role/stack-ApiRole-1a2b3c",
         "Bucket": "stack-bucket-1a2b3c",
         "Events.Arn": "arn:aws:sqs:us-east-1:123456789012:stack-Events-1a2b3c",
         "FileSystem": "fs-0123456789abcdef0",
         "FunctionUrl.FunctionUrl": "https://abcdef.lambda-url.us-east-1.on.aws/",
+        "RefreshRole.Arn": "arn:aws:iam::123456789012:role/stack-RefreshRole-1a2b3c",
         "SubnetA": "subnet-0123456789abcdef0",
         "SubnetB": "subnet-0123456789abcdef1",
         "AWS::Region": "us-east-1",

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use crate::key::{KeyPatterns, Prefix};
 
 use super::values::{parse_age, parse_log_filter, parse_size};
-use super::{Deployment, Environment, Problems, ResponseMode, Switch};
+use super::{Deployment, Environment, Problems, ResponseMode, RoleArn, Switch};
 
 mod record;
 
@@ -16,7 +16,7 @@ mod record;
 const OURS: &str = "CACHE_API_";
 
 /// The names of our own.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 18] = [
     "CACHE_API_ACCESS_POINT_ID",
     "CACHE_API_FILE_SYSTEM_ID",
     "CACHE_API_FUNCTION_DEPLOY",
@@ -29,7 +29,9 @@ const KNOWN: [&str; 16] = [
     "CACHE_API_NEGATIVE_MAX_AGE",
     "CACHE_API_QUEUE_ARN",
     "CACHE_API_REDIRECT",
+    "CACHE_API_REFRESH_ROLE_ARN",
     "CACHE_API_RESPONSE_MODE",
+    "CACHE_API_ROLE_ARN",
     "CACHE_API_SOURCE_DIR",
     "CACHE_API_STALE_IF_ERROR",
     "CACHE_API_SUBNET_IDS",
@@ -154,6 +156,7 @@ impl<'a> Settings<'a> {
 
     /// The names by which AWS knows what the template made.
     pub fn deployment(&mut self) -> Deployment {
+        let [role_arn, refresh_role_arn] = ["CACHE_API_ROLE_ARN", "CACHE_API_REFRESH_ROLE_ARN"].map(|name| self.role_arn(name));
         let mut id = |name, prefix: &str| {
             let text = self.place(name)?;
             let is_id = text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -168,7 +171,18 @@ impl<'a> Settings<'a> {
             access_point_id: id("CACHE_API_ACCESS_POINT_ID", "fsap-"),
             subnet_ids: subnet_ids.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect(),
             queue_arn: id("CACHE_API_QUEUE_ARN", "arn:"),
+            role_arn,
+            refresh_role_arn,
         }
+    }
+
+    fn role_arn(&mut self, name: &'static str) -> Option<RoleArn> {
+        let text = self.place(name)?;
+        let arn = RoleArn::parse(text);
+        if arn.is_none() {
+            self.problems.add(name, text, format_args!("not a role's; write one such as arn:aws:iam::123456789012:role/NAME"));
+        }
+        arn
     }
 
     /// What is logged; from `info` on where it is not given.

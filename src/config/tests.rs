@@ -71,6 +71,8 @@ fn every_setting_is_taken() {
         ("CACHE_API_ACCESS_POINT_ID", "fsap-2"),
         ("CACHE_API_SUBNET_IDS", "subnet-3,subnet-4"),
         ("CACHE_API_QUEUE_ARN", "arn:aws:sqs:us-east-1:123456789012:events"),
+        ("CACHE_API_ROLE_ARN", "arn:aws:iam::123456789012:role/api"),
+        ("CACHE_API_REFRESH_ROLE_ARN", "arn:aws:iam::123456789012:role/refresh"),
     ]);
     let expected = Config {
         record: RecordConfig::S3 {
@@ -97,6 +99,8 @@ fn every_setting_is_taken() {
             access_point_id: Some("fsap-2".to_owned()),
             subnet_ids: vec!["subnet-3".to_owned(), "subnet-4".to_owned()],
             queue_arn: Some("arn:aws:sqs:us-east-1:123456789012:events".to_owned()),
+            role_arn: RoleArn::parse("arn:aws:iam::123456789012:role/api"),
+            refresh_role_arn: RoleArn::parse("arn:aws:iam::123456789012:role/refresh"),
         },
         log_filter: Targets::new().with_default(LevelFilter::WARN).with_target("cache_api", LevelFilter::DEBUG),
     };
@@ -160,6 +164,8 @@ fn a_value_in_no_known_form_is_refused() {
         ("CACHE_API_FUNCTION_DEPLOY", "", "empty; write a value"),
         ("CACHE_API_FILE_SYSTEM_ID", "efs", "begins with fs-"),
         ("CACHE_API_SUBNET_IDS", "subnet-1, subnet-2", "begins with subnet-"),
+        ("CACHE_API_ROLE_ARN", "arn:aws:sts::123456789012:assumed-role/api/session", "such as arn:aws:iam::"),
+        ("CACHE_API_REFRESH_ROLE_ARN", "arn:aws:iam::123456789012:role/", "such as arn:aws:iam::"),
         ("AWS_FUNCTION_DIR", "../functions", "keys cannot begin with it"),
         ("AWS_DATA_DIR", "a\nb", "control character"),
         ("AWS_ENDPOINT_URL", "ftp://host", "not the address of a server"),

@@ -1,4 +1,5 @@
-//! What AWS says of the bucket, its events, and the file system behind LOCAL_DATA_DIR. An edge: it asks AWS, and asks only.
+//! What AWS says of the bucket, its events, the file system behind LOCAL_DATA_DIR, and the functions' roles. An edge: it asks AWS, and
+//! asks only.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,6 +19,7 @@ mod bucket;
 mod events;
 mod file_system;
 mod refusal;
+mod role;
 
 /// How long connecting may take. A function in a VPC without an endpoint for a service gets no answer at all.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
@@ -42,8 +44,9 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
         Ok(sdk) => sdk,
         Err(finding) => return vec![finding],
     };
-    let (mut findings, of_file_system) = tokio::join!(record(&sdk, config), file_system::examine(&sdk, config));
-    findings.extend(of_file_system);
+    let (mut findings, of_file_system, of_roles) =
+        tokio::join!(record(&sdk, config), file_system::examine(&sdk, config), role::examine(&sdk, config));
+    findings.extend(of_file_system.into_iter().chain(of_roles));
     // Each question is answered that AWS does not know who asks; once is enough.
     let mut has_been_said = false;
     findings.retain(|finding| finding.check != "credentials" || !std::mem::replace(&mut has_been_said, true));
@@ -52,12 +55,11 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
 
 /// Asks about the bucket and its events.
 async fn record(sdk: &SdkConfig, config: &Config) -> Vec<Finding> {
-    let RecordConfig::S3 { bucket, prefix, endpoint } = &config.record else {
+    let Some(place) = Place::of(&config.record) else {
         return vec![Finding::ok("bucket", "the objects are in a directory: there is no bucket to look at")];
     };
-    let place = Place { bucket, prefix: prefix.as_str() };
     let mut builder = aws_sdk_s3::config::Builder::from(sdk);
-    if let Some(endpoint) = endpoint {
+    if let RecordConfig::S3 { endpoint: Some(endpoint), .. } = &config.record {
         builder = builder.endpoint_url(endpoint).force_path_style(true);
     }
     let client = aws_sdk_s3::Client::from_conf(builder.build());
@@ -94,7 +96,15 @@ async fn connect(config: &Config) -> Result<SdkConfig, Finding> {
     }
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// `None` where the objects are in a directory.
+    fn of(record: &'a RecordConfig) -> Option<Self> {
+        match record {
+            RecordConfig::S3 { bucket, prefix, .. } => Some(Self { bucket, prefix: prefix.as_str() }),
+            RecordConfig::Directory { .. } => None,
+        }
+    }
+
     /// Which keys of it: "what is below `prod/`".
     fn below(&self) -> String {
         if self.prefix.is_empty() { format!("what is in {self}") } else { format!("what is below `{}`", self.prefix) }
@@ -105,6 +115,11 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "bucket `{}`", self.bucket)
     }
+}
+
+fn unset(check: &'static str, setting: &str, what: &str) -> Finding {
+    let fix = format!("set {setting} to the {what}; the template's functions have it");
+    Finding::warning(check, format!("{setting} is not set: this check was not made"), fix)
 }
 
 fn no_credentials(why: &str) -> Finding {

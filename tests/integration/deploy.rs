@@ -12,7 +12,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use super::doctor::Examined;
 use super::support::ministack::ministack;
+use super::support::serve::{run_to_end, vars};
 use super::support::server::installed;
 use super::template::config;
 
@@ -167,6 +169,8 @@ async fn the_functions_are_told_what_was_made_in_settings_that_the_binary_knows(
             assert_eq!(told.file_system_id, id("FileSystem", "FileSystemId"), "{stack}");
             assert_eq!(told.access_point_id, id("AccessPoint", "AccessPointId"), "{stack}");
             assert_eq!(told.queue_arn, id("Events", "QueueArn"), "{stack}");
+            let roles = [told.role_arn, told.refresh_role_arn].map(|arn| arn.map(|arn| arn.as_str().to_owned()));
+            assert_eq!(roles, [id("ApiRole", "Arn"), id("RefreshRole", "Arn")], "{stack}");
             let subnets = ["SubnetA", "SubnetB"].iter().filter_map(|name| id(name, "Id"));
             assert_eq!(told.subnet_ids, subnets.collect::<Vec<_>>(), "{stack}");
         }
@@ -182,6 +186,38 @@ async fn the_file_system_is_encrypted_and_has_an_access_point_of_one_user() {
     assert_eq!(point["PosixUser"], json!({"Uid": 1000, "Gid": 1000}));
     let owner = json!({"OwnerUid": 1000, "OwnerGid": 1000, "Permissions": "0750"});
     assert_eq!(point["RootDirectory"], json!({"Path": "/cache-api", "CreationInfo": owner}));
+}
+
+/// What the template grants is what the doctor asks for.
+#[tokio::test]
+async fn the_doctor_finds_the_roles_to_have_what_they_need_and_no_more() {
+    for (stack, _, _) in STACKS {
+        let resources = &deployed().await[stack]["resources"];
+        let of_api = resources["Api"]["Environment"]["Variables"].as_object().unwrap();
+        let mut settings: BTreeMap<_, _> = of_api.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+        let endpoint = ministack().await.endpoint();
+        settings.extend([("AWS_ENDPOINT_URL", endpoint.as_str()), ("AWS_REGION", "us-east-1")]);
+        settings.extend([("AWS_ACCESS_KEY_ID", "any"), ("AWS_SECRET_ACCESS_KEY", "any")]);
+        // ministack knows no context in a simulation: by its word nobody may mount through an access point.
+        settings.remove("CACHE_API_FILE_SYSTEM_ID");
+        let found = Examined::of(&run_to_end(&["doctor", "--aws", "--json"], vars(settings)).await).findings;
+        let is_of_role = |finding: &&Value| ["role", "refresh-role"].iter().any(|check| finding["check"] == *check);
+        let found: Vec<_> = found.iter().filter(is_of_role).collect();
+        let mut expected = vec![("role", "ok")];
+        if resources["RefreshRole"].is_object() {
+            expected.push(("refresh-role", "ok"));
+        }
+        if stack == "cache-api-streamed" {
+            // WriteFunctions is of a type that is refused above.
+            expected[0].1 = "problem";
+            let what = found[0]["what"].as_str().unwrap();
+            assert!(what.contains("may not s3:DeleteObject, s3:PutObject on") && what.contains("/functions/"), "{found:?}");
+        }
+        let of = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+        let judged: Vec<_> = found.iter().map(|finding| (of(finding, "check"), of(finding, "level"))).collect();
+        let expected: Vec<_> = expected.into_iter().map(|(check, level)| (check.to_owned(), level.to_owned())).collect();
+        assert_eq!(judged, expected, "{stack}: {found:?}");
+    }
 }
 
 /// All of a role's rights, to the letter: one more is a change of this test.

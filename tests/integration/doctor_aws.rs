@@ -12,6 +12,7 @@ use http::Method;
 
 use crate::doctor::Examined;
 use crate::support::client::send;
+use crate::support::iam::{as_in_the_template, iam};
 use crate::support::ministack::ministack;
 use crate::support::moto::moto;
 use crate::support::seaweed::{KEYS, KeyPair, POWERLESS_KEYS, sdk_config, seaweed};
@@ -51,6 +52,10 @@ impl Deployment {
             .with("AWS_BUCKET_NAME", bucket)
             .with("AWS_DATA_DIR", "prod")
             .with("CACHE_API_QUEUE_ARN", QUEUE)
+            // Their faults are tests/integration/doctor_roles.rs's.
+            .with("AWS_ENDPOINT_URL_IAM", &iam(as_in_the_template).await)
+            .with("CACHE_API_ROLE_ARN", "arn:aws:iam::123456789012:role/api")
+            .with("CACHE_API_REFRESH_ROLE_ARN", "arn:aws:iam::123456789012:role/refresh")
     }
 
     /// The same at moto, with events and a file system.
@@ -153,7 +158,14 @@ async fn a_deployment_as_the_template_makes_it_is_found_sound() {
     let deployment = Deployment::whole("doctor-sound", FileSystem::Good).await;
     let found = deployment.examine().await;
     assert_eq!((found.blamed(), found.code), (vec![OF_MOTO], Some(0)), "{:?}", found.findings);
-    for said in ["`prod/a.csv` can be read", "is answered 404", QUEUE, "all 2 are available"] {
+    for said in [
+        "`prod/a.csv` can be read",
+        "is answered 404",
+        QUEUE,
+        "all 2 are available",
+        "role/api` has the ",
+        "role/refresh` has the ",
+    ] {
         assert!(found.says(said), "{said}: {:?}", found.findings);
     }
 }

@@ -4,6 +4,7 @@ mod crash;
 mod deploy;
 mod doctor;
 mod doctor_aws;
+mod doctor_roles;
 mod functions;
 mod golden;
 mod house;

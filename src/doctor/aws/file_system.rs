@@ -10,6 +10,7 @@ use aws_sdk_efs::types::{MountTargetDescription, Status};
 use crate::config::Config;
 use crate::doctor::Finding;
 use crate::doctor::aws::refusal::Refusal;
+use crate::doctor::aws::unset;
 
 mod access_point;
 mod judge;
@@ -128,9 +129,4 @@ where
 
 fn nothing(check: &'static str, id: &str) -> Finding {
     Refusal::Missing { code: "an empty answer".to_owned() }.finding(check, "", &format!("`{id}`"))
-}
-
-fn unset(check: &'static str, setting: &str, what: &str) -> Finding {
-    let fix = format!("set {setting} to the {what}; the template's functions have it");
-    Finding::warning(check, format!("{setting} is not set: this check was not made"), fix)
 }

@@ -110,7 +110,8 @@ def read_role(iam, name):
         arn = policy["PolicyArn"]
         version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         documents.append(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
-    return {"Statements": [statement for document in documents for statement in document["Statement"]]}
+    arn = iam.get_role(RoleName=name)["Role"]["Arn"]
+    return {"Arn": arn, "Statements": [statement for document in documents for statement in document["Statement"]]}
 
 
 READERS = {

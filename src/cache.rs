@@ -26,6 +26,7 @@ mod epochs;
 mod fill;
 mod flight;
 mod floor;
+mod lease;
 mod look;
 
 pub use answer::{Ask, Read, Served, Timings};

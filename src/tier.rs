@@ -12,10 +12,12 @@ use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 
 pub mod directory;
+pub mod lease;
 pub mod memory;
 pub mod sweep;
 
 pub use directory::DirectoryTier;
+pub use lease::{Lease, LeaseMark, Leased, Leases};
 pub use memory::MemoryTier;
 pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
 
@@ -55,7 +57,7 @@ pub trait Tier: Send + Sync + 'static {
 /// The protocol is DESIGN part 6, model-checked; each step of it is one method here, so that the order of steps stands in
 /// `cache.rs` and nowhere else.
 #[async_trait]
-pub trait SharedTier: Tier {
+pub trait SharedTier: Tier + Leases {
     /// Opens and reads the root's epoch; `None` where it is missing, and then it vouches for nothing.
     ///
     /// # Errors

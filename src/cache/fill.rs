@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
 use crate::cache::look::Grounds;
-use crate::cache::{Ask, Cache, Past, Served, Timings};
+use crate::cache::{Ask, Cache, Past, Served, Timings, lease};
 use crate::entry::{Entry, Seen};
 use crate::error::{Error, Result};
 use crate::freshness::{Stopwatch, Timestamp};
@@ -79,7 +79,19 @@ impl<'a> Fill<'a> {
         Self { cache, key, ask, under, asked: Order::default(), asked_at, timings: Timings::default() }
     }
 
-    pub(super) async fn fly(mut self) -> Landed {
+    pub(super) async fn fly(self) -> Landed {
+        let cache = self.cache;
+        let (Some(shared), Some(token)) = (&cache.shared, self.under.grounds.token) else { return self.ask().await };
+        let key = self.key;
+        let turn = lease::turn(&**shared, key, &token, self.under.past, self.wait_until()).await;
+        let Some(mut turn) = turn else { return self.ask().await };
+        let landed = turn.during(self.ask()).await;
+        turn.end().await;
+        landed
+    }
+
+    /// Steps 3 and 4 once more, then the record.
+    async fn ask(mut self) -> Landed {
         let in_hand = match self.look_again().await {
             Again::Found(held, tier) => return self.found(held, tier),
             Again::Ask(in_hand) => in_hand,
@@ -113,6 +125,12 @@ impl<'a> Fill<'a> {
             }
             (Err(error), in_hand) => self.stand_in(error, in_hand).await,
         }
+    }
+
+    /// Until when another instance may be waited for: half of the time there is.
+    fn wait_until(&self) -> Instant {
+        let left = self.ask.deadline.saturating_duration_since(self.ask.now.monotonic);
+        self.ask.now.monotonic.checked_add(left / 2).unwrap_or(self.ask.deadline)
     }
 
     /// When the record must have answered: before the callers go, so that a stale entry can still stand in.

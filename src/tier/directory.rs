@@ -19,8 +19,8 @@ use crate::freshness::Timestamp;
 use crate::key::RecordId;
 use crate::key::{Key, Shard};
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Health, Kept, Limits, Listed, Looked, Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier,
-    TierName, Token, Upkeep, Usage,
+    Doubted, Epoch, EpochMark, Health, Kept, Lease, Leased, Leases, Limits, Listed, Looked, Removed, SharedTier, State, Stored,
+    SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
 };
 
 mod doubt;
@@ -28,6 +28,7 @@ mod file;
 mod fill;
 mod guard;
 mod layout;
+mod lease;
 mod listing;
 mod look;
 mod nonce;
@@ -206,6 +207,32 @@ impl Tier for DirectoryTier {
 
     async fn list(&self) -> Result<Vec<Listed>> {
         self.always(WALK_LIMIT, Disk::list).await.map_err(|error| Error::Tier { action: "list", cause: error.into() })
+    }
+}
+
+#[async_trait]
+impl Leases for DirectoryTier {
+    async fn take(&self, key: &Key, token: &Token) -> Result<Leased> {
+        let (key, token) = (key.clone(), *token);
+        self.run(Lane::Fill, "take a lease", LOOK_LIMIT, move |disk| disk.take_lease(&key, &token)).await
+    }
+
+    async fn leased(&self, key: &Key) -> Result<Option<Option<Lease>>> {
+        let key = key.clone();
+        self.run(Lane::Look, "read a lease", LOOK_LIMIT, move |disk| disk.lease(&key)).await
+    }
+
+    async fn put_lease(&self, key: &Key, lease: &Lease) -> Result<()> {
+        let (key, lease) = (key.clone(), *lease);
+        self.run(Lane::Fill, "put a lease", LOOK_LIMIT, move |disk| disk.put_lease(&key, &lease)).await
+    }
+
+    async fn release(&self, key: &Key, lease: &Lease) {
+        let (key, lease) = (key.clone(), *lease);
+        let released = self.run(Lane::Fill, "release a lease", LOOK_LIMIT, move |disk| disk.release_lease(&key, &lease)).await;
+        if let Err(error) = released {
+            tracing::debug!(%error, cause = error.cause_text(), "a lease stays until it is taken over");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod lambda_events;
 mod lambda_limits;
 mod lambda_stream;
 mod local_api;
+mod one_fetch;
 mod readme;
 mod record_conformance;
 mod record_directory;

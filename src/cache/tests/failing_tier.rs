@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
-use crate::tier::{Health, SweepPlan, Swept, Token, Upkeep, Usage};
+use crate::tier::{Health, Lease, Leased, Leases, SweepPlan, Swept, Token, Upkeep, Usage};
 
 pub struct FailingTier {
     works: DirectoryTier,
@@ -75,6 +75,27 @@ impl Tier for FailingTier {
 
     async fn list(&self) -> Result<Vec<Listed>> {
         self.call("list")?.list().await
+    }
+}
+
+#[async_trait]
+impl Leases for FailingTier {
+    async fn take(&self, key: &Key, token: &Token) -> Result<Leased> {
+        self.call("take")?.take(key, token).await
+    }
+
+    async fn leased(&self, key: &Key) -> Result<Option<Option<Lease>>> {
+        self.call("leased")?.leased(key).await
+    }
+
+    async fn put_lease(&self, key: &Key, lease: &Lease) -> Result<()> {
+        self.call("put_lease")?.put_lease(key, lease).await
+    }
+
+    async fn release(&self, key: &Key, lease: &Lease) {
+        if let Ok(works) = self.call("release") {
+            works.release(key, lease).await;
+        }
     }
 }
 

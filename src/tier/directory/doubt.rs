@@ -101,6 +101,8 @@ fn withdraw(place: &Place, token: &Token) -> io::Result<()> {
         };
     }
     drop(taken);
+    // Whose lease it is does not matter: there is nothing to ask under any more.
+    let _released = fs::remove_file(place.lease());
     // Not empty: somebody else is at work in it, and finds the token gone.
     let _emptied = fs::remove_dir(&place.dir);
     Ok(())

@@ -78,6 +78,11 @@ impl Place {
         self.dir.join("state.json")
     }
 
+    /// Who is filling the key.
+    pub fn lease(&self) -> PathBuf {
+        self.dir.join("lease")
+    }
+
     pub fn body(&self, name: &BodyName) -> PathBuf {
         self.dir.join(&name.0)
     }

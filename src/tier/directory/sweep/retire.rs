@@ -102,6 +102,10 @@ impl Going {
                 trash.take(&path)?;
             }
         }
+        if !is_in_use {
+            // Of an instance that died. It saves work and keeps nobody from it.
+            found(fs::remove_file(self.place.lease()))?;
+        }
         if let Some(aside) = &self.aside {
             found(fs::remove_file(aside))?;
         }

@@ -1,0 +1,62 @@
+//! Leases: a note that somebody is asking the record for a key. They save requests, and nothing's correctness rests on them:
+//! whoever ignores one, or loses one, asks once more than need be.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::key::Key;
+use crate::tier::{Nonce, Token};
+
+/// A note that somebody asks the record under `token`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What is asked under. Who has a newer token gains nothing from the answer.
+    pub token: Token,
+    /// Told apart by this. Whoever takes long replaces it: one that stays the same is nobody's any more.
+    pub nonce: Nonce<LeaseMark>,
+}
+
+/// Marks what tells leases apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseMark;
+
+/// How an attempt to take a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leased {
+    /// It is the caller's.
+    Ours(Lease),
+    /// Somebody else has it; `None` where it is not legible, or not written yet.
+    Theirs(Option<Lease>),
+}
+
+impl Lease {
+    /// One that nobody ever had.
+    pub fn under(token: Token) -> Self {
+        Self { token, nonce: Nonce::random() }
+    }
+}
+
+/// Where the leases of keys are. Part of a shared tier.
+#[async_trait]
+pub trait Leases: Send + Sync + 'static {
+    /// Takes the lease of `key`, unless somebody has it. The key has been announced.
+    ///
+    /// # Errors
+    /// `Tier`; `Tier` also where the key's directory has gone.
+    async fn take(&self, key: &Key, token: &Token) -> Result<Leased>;
+
+    /// Opens and reads the lease of `key`; `None` where nobody has it, `Some(None)` where it is not legible.
+    ///
+    /// # Errors
+    /// `Tier`.
+    async fn leased(&self, key: &Key) -> Result<Option<Option<Lease>>>;
+
+    /// Puts `lease` in place of whatever is there: a holder shows that it is alive, or a waiter takes over.
+    ///
+    /// # Errors
+    /// `Tier`.
+    async fn put_lease(&self, key: &Key, lease: &Lease) -> Result<()>;
+
+    /// Lets go of the lease of `key`, if it is still this one. A failure is nothing to the caller: a lease ends by itself.
+    async fn release(&self, key: &Key, lease: &Lease);
+}

@@ -127,7 +127,8 @@ async fn answered(one: &Instance, key: &str, now: u64, asks: bool) -> Option<Str
 async fn an_absence_that_is_remembered_is_not_taken_for_a_later_one() {
     use Operation::{Change, Delete, Pass, Read};
     let (one, two) = (|| Read { one: 0, key: 0 }, Read { one: 1, key: 0 });
-    run(vec![one(), Change { key: 0 }, Pass { millis: 3_000 }, two, Delete { key: 0 }, one(), Pass { millis: 5_000 }, one()]).await;
+    run(vec![one(), Change { key: 0 }, Pass { millis: 3_000 }, two, Delete { key: 0 }, one(), Pass { millis: 5_000 }, one()])
+        .await;
 }
 
 proptest! {

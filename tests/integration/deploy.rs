@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::support::ministack::ministack;
+use super::support::aws::ministack;
 use super::support::server::installed;
 use super::template::config;
 

@@ -1,11 +1,12 @@
 //! The real parts that tests start and stop: servers, emulators, clients, a tier.
 
+pub mod aws;
 pub mod client;
 pub mod emulator;
 pub mod fault_server;
-pub mod ministack;
-pub mod moto;
+pub mod gateway;
 pub mod proxy;
+pub mod repository;
 pub mod runtime_api;
 pub mod seaweed;
 pub mod serve;

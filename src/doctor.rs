@@ -4,8 +4,10 @@
 //! LOCAL_DATA_DIR, which it removes, and never writes to the record.
 
 use std::fmt;
+use std::time::Instant;
 
 use serde::Serialize;
+use tokio::time::timeout_at;
 
 use crate::config::Config;
 use crate::key::RecordId;
@@ -63,12 +65,33 @@ pub enum Level {
     Problem,
 }
 
-/// Looks at all that `scope` names. `record` is the part of LOCAL_DATA_DIR that is looked at; `None` where the record cannot
-/// be opened, and then that part is left out.
-pub async fn examine(config: &Config, record: Option<&RecordId>, scope: Scope) -> Report {
+/// Looks at all that `scope` names, until `deadline` where there is one: what is found by then is in the report, and that time
+/// was up. `record` is the part of LOCAL_DATA_DIR that is looked at; `None` where the record cannot be opened, and then that part
+/// is left out.
+pub async fn examine(config: &Config, record: Option<&RecordId>, scope: Scope, deadline: Option<Instant>) -> Report {
+    until(deadline, async |findings| look(config, record, scope, findings).await).await
+}
+
+async fn until(deadline: Option<Instant>, look: impl AsyncFnOnce(&mut Vec<Finding>)) -> Report {
     let mut findings = Vec::new();
+    let looking = look(&mut findings);
+    let is_done = match deadline {
+        Some(deadline) => timeout_at(deadline.into(), looking).await.is_ok(),
+        None => {
+            looking.await;
+            true
+        }
+    };
+    if !is_done {
+        let what = "time was up before everything was looked at";
+        findings.push(Finding::warning("time", what, "give the function a longer timeout"));
+    }
+    Report { findings }
+}
+
+async fn look(config: &Config, record: Option<&RecordId>, scope: Scope, findings: &mut Vec<Finding>) {
     if matches!(scope, Scope::Directory | Scope::Everything) {
-        findings.extend(directory::examine(config, record).await);
+        directory::examine(config, record, findings).await;
     }
     match scope {
         Scope::Directory => {}
@@ -80,7 +103,6 @@ pub async fn examine(config: &Config, record: Option<&RecordId>, scope: Scope) -
             findings.push(Finding::problem("aws", what, "build it with the feature `aws`"));
         }
     }
-    Report { findings }
 }
 
 impl Report {
@@ -140,7 +162,24 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    /// Pitfall 28: a handler runs past its deadline and is killed with nothing said.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_found_is_reported_when_time_is_up() {
+        let hangs = async |findings: &mut Vec<Finding>| {
+            findings.push(Finding::ok("states", "all 12 are legible"));
+            std::future::pending::<()>().await;
+        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+        let examined =
+            tokio::time::timeout_at(deadline, until(Some((deadline - Duration::from_secs(1)).into_std()), hangs)).await;
+        let report = examined.expect("it is given before the invocation ends");
+        assert_eq!(report.findings.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["states", "time"]);
+        assert_eq!(report.level(), Level::Warning);
+    }
 
     fn report() -> Report {
         let findings = vec![

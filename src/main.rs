@@ -130,7 +130,7 @@ async fn serve(config: &Config, arguments: &ServeArguments) -> ExitCode {
 }
 
 async fn doctor(config: &Config, arguments: &DoctorArguments) -> ExitCode {
-    let report = app::examine(config, arguments.scope()).await;
+    let report = app::examine(config, arguments.scope(), None).await;
     let mut stdout = std::io::stdout();
     let _ = if arguments.json { writeln!(stdout, "{}", serde_json::json!(report)) } else { write!(stdout, "{report}") };
     if report.level() < Level::Problem { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }

@@ -28,11 +28,11 @@ const SURVEY_LIMITS: SurveyLimits = SurveyLimits { time_max: Duration::from_secs
 /// Longest that the walk is waited for: its own limit, and the body that it is reading then.
 const SURVEY_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// Looks at LOCAL_DATA_DIR.
-pub(super) async fn examine(config: &Config, record: Option<&RecordId>) -> Vec<Finding> {
+/// Looks at LOCAL_DATA_DIR; each step's findings are there when it is done.
+pub(super) async fn examine(config: &Config, record: Option<&RecordId>, findings: &mut Vec<Finding>) {
     let Some(root) = config.local_data_dir.clone() else {
         let what = "LOCAL_DATA_DIR is not set: each instance keeps objects in its own memory alone";
-        return vec![Finding::ok("local-data-dir", what)];
+        return findings.push(Finding::ok("local-data-dir", what));
     };
     let ground = {
         let root = root.clone();
@@ -42,23 +42,20 @@ pub(super) async fn examine(config: &Config, record: Option<&RecordId>) -> Vec<F
         Ok(Ground::Firm(found, scratch)) => (found, Some(Arc::new(scratch))),
         // It may still be read.
         Ok(Ground::Unwritable(found)) => (found, None),
-        Ok(Ground::None(found)) | Err(found) => return vec![found],
+        Ok(Ground::None(found)) | Err(found) => return findings.push(found),
     };
-    let mut findings = vec![found];
-    let mut kept_bytes = 0;
-    if let Some(record) = record {
-        let (held, bytes) = held(&root, record, scratch.clone()).await;
-        findings.extend(held);
-        kept_bytes = bytes;
-    }
+    findings.push(found);
+    let kept_bytes = match record {
+        Some(record) => held(&root, record, scratch.clone(), findings).await,
+        None => 0,
+    };
     if let Some(scratch) = scratch {
-        findings.extend(performance(&root, scratch, kept_bytes, config.local_budget_bytes).await);
+        performance(&root, scratch, kept_bytes, config.local_budget_bytes, findings).await;
     }
-    findings
 }
 
-/// What is held there, and how many bytes the walk met of it.
-async fn held(root: &Path, record: &RecordId, own: Option<Arc<Scratch>>) -> (Vec<Finding>, u64) {
+/// What is held there; answers how many bytes the walk met of it.
+async fn held(root: &Path, record: &RecordId, own: Option<Arc<Scratch>>, findings: &mut Vec<Finding>) -> u64 {
     let (there, record) = (root.to_owned(), record.clone());
     let walked = step("states", SURVEY_TIME_MAX, move || {
         let around = look_around(&there, &record, Scratches { prefix: ground::SCRATCH, own: own.as_deref().map(Scratch::name) });
@@ -66,27 +63,29 @@ async fn held(root: &Path, record: &RecordId, own: Option<Arc<Scratch>>) -> (Vec
     });
     match walked.await {
         Ok((survey, around)) => {
-            let mut found = findings::of_survey(&survey);
-            found.extend(match &around {
+            findings.extend(findings::of_survey(&survey));
+            findings.extend(match &around {
                 Ok(around) => findings::of_around(around),
                 Err(error) => vec![findings::unlisted(error)],
             });
-            (found, survey.kept_bytes)
+            survey.kept_bytes
         }
-        Err(hangs) => (vec![hangs], 0),
+        Err(hangs) => {
+            findings.push(hangs);
+            0
+        }
     }
 }
 
 /// What the scratch directory tells of all of it: promises, room, speed.
-async fn performance(root: &Path, scratch: Arc<Scratch>, kept_bytes: u64, budget_bytes: Option<u64>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let peers = Arc::new(Peers::default());
-    let (dir, started) = (Arc::clone(&scratch), Arc::clone(&peers));
-    match step("promises", STEP_TIME_MAX, move || promises::examine(&dir.path, &started)).await {
-        Ok(found) => findings.extend(found),
-        Err(hangs) => findings.push(hangs),
-    }
-    peers.end();
+async fn performance(
+    root: &Path,
+    scratch: Arc<Scratch>,
+    kept_bytes: u64,
+    budget_bytes: Option<u64>,
+    findings: &mut Vec<Finding>,
+) {
+    findings.extend(kept_promises(Arc::clone(&scratch)).await);
     let there = root.to_owned();
     findings.extend(match step("space", STEP_TIME_MAX, move || Room::of(&there)).await {
         Ok(Ok(room)) => space::judge(room, kept_bytes, budget_bytes),
@@ -99,7 +98,19 @@ async fn performance(root: &Path, scratch: Arc<Scratch>, kept_bytes: u64, budget
         Ok(Err(error)) => failed("latency", &error),
         Err(hangs) => hangs,
     });
-    findings
+}
+
+async fn kept_promises(scratch: Arc<Scratch>) -> Vec<Finding> {
+    /// Ends the peers, which frees the step that waits for one of them, when nobody waits for the step any more.
+    struct Ending(Arc<Peers>);
+    impl Drop for Ending {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+    let ending = Ending(Arc::default());
+    let peers = Arc::clone(&ending.0);
+    step("promises", STEP_TIME_MAX, move || promises::examine(&scratch.path, &peers)).await.unwrap_or_else(|hangs| vec![hangs])
 }
 
 /// Runs `job` aside; what takes longer than `limit` is left behind.

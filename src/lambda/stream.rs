@@ -16,6 +16,7 @@ use std::time::Instant;
 use aws_lambda_events::encodings::Body as EventBody;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use bytes::Bytes;
+use fail::fail_point;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use http::header::{CONTENT_TYPE, TRAILER, TRANSFER_ENCODING};
@@ -115,6 +116,7 @@ impl Streamed {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        fail_point!("stream-piece", |_| Err(Broken::BrokeOff));
         if self.rest.is_empty() {
             let polled = AssertUnwindSafe(self.body.next()).catch_unwind();
             self.rest = match timeout_at(self.cut_at.into(), polled).await {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fail::fail_point;
 use serde::Serialize;
 
 use crate::freshness::Timestamp;
@@ -43,7 +44,9 @@ pub struct SweepPlan {
 impl SweepPlan {
     /// A sweep at `now` that may take `time_max`.
     pub fn new(now: Timestamp, time_max: Duration) -> Self {
-        Self { now, grace: GRACE, stateless: STATELESS, time_max, room_bytes: 0, first: Shard(rand::random()) }
+        let plan = Self { now, grace: GRACE, stateless: STATELESS, time_max, room_bytes: 0, first: Shard(rand::random()) };
+        fail_point!("sweep-after-grace", |_| Self { grace: Duration::ZERO, ..plan });
+        plan
     }
 }
 

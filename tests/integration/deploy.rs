@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::doctor::Examined;
-use super::support::ministack::ministack;
+use super::support::aws::ministack;
 use super::support::serve::{run_to_end, vars};
 use super::support::server::installed;
 use super::template::config;

@@ -11,10 +11,9 @@ use aws_sdk_s3::types::{
 use http::Method;
 
 use crate::doctor::Examined;
+use crate::support::aws::{ministack, moto};
 use crate::support::client::send;
 use crate::support::iam::{as_in_the_template, iam};
-use crate::support::ministack::ministack;
-use crate::support::moto::moto;
 use crate::support::seaweed::{KEYS, KeyPair, POWERLESS_KEYS, sdk_config, seaweed};
 use crate::support::serve::{run_to_end, vars};
 

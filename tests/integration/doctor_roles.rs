@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::doctor::Examined;
+use super::support::aws::ministack;
 use super::support::iam::{Decision, as_in_the_template, iam};
-use super::support::ministack::ministack;
 use super::support::seaweed::{KEYS, sdk_config};
 use super::support::serve::{run_to_end, vars};
 

@@ -1,10 +1,8 @@
 //! The Lambda door: events become requests, responses become answers, and nothing that goes wrong goes unsaid.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::panic::panic_any;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,118 +12,18 @@ use axum::routing::any;
 use bytes::Bytes;
 use cache_api::freshness::Deadline;
 use cache_api::lambda::{Door, LambdaDoor, PAYLOAD_BYTES_MAX, Payload, Refusal, Shape, Unanswered, Values};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use http::{Extensions, HeaderValue, StatusCode};
+use http::HeaderValue;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::lambda_events::TRIGGERS as NO_REQUESTS;
-use crate::support::emulator::Emulator;
-use crate::support::seaweed::{KEYS, seaweed};
+use crate::support::gateway::{DOORS, always, body_of, event, header_of, in_a_minute, json_of, refuse, request};
 
-pub const DOORS: [Door; 5] =
-    [Door::RestApi, Door::HttpApi, Door::FunctionUrl, Door::LoadBalancer(Values::One), Door::LoadBalancer(Values::All)];
-
-/// A GET of `/`, as each door hands it over.
-pub fn event(door: Door) -> Value {
-    let format_2 = |domain: &str| {
-        json!({
-            "version": "2.0", "rawPath": "/", "rawQueryString": "", "headers": {}, "isBase64Encoded": false,
-            "requestContext": {"domainName": domain, "http": {"method": "GET", "path": "/"}, "stage": "$default"},
-        })
-    };
-    match door {
-        Door::RestApi => json!({
-            "resource": "/", "path": "/", "httpMethod": "GET", "headers": {}, "multiValueHeaders": {}, "body": null,
-            "isBase64Encoded": false, "requestContext": {"stage": "prod", "path": "/prod/", "httpMethod": "GET"},
-        }),
-        Door::HttpApi => format_2("id.execute-api.us-east-1.amazonaws.com"),
-        Door::FunctionUrl => format_2("id.lambda-url.us-east-1.on.aws"),
-        Door::LoadBalancer(values) => {
-            let headers = if values == Values::All { "multiValueHeaders" } else { "headers" };
-            json!({
-                "requestContext": {"elb": {"targetGroupArn": "arn"}}, "httpMethod": "GET", "path": "/",
-                "queryStringParameters": {}, headers: {}, "body": "", "isBase64Encoded": false,
-            })
-        }
-    }
-}
-
-/// The same with another method and path.
-pub fn request(door: Door, method: &str, path: &str) -> Value {
-    let mut event = event(door);
-    match door {
-        Door::HttpApi | Door::FunctionUrl => {
-            event["rawPath"] = json!(path);
-            event["requestContext"]["http"]["method"] = json!(method);
-        }
-        Door::RestApi | Door::LoadBalancer(_) => {
-            event["path"] = json!(path);
-            event["httpMethod"] = json!(method);
-        }
-    }
-    event
-}
-
-/// Adds a header, in the form in which the door hands it over.
-pub fn with_header(door: Door, mut event: Value, name: &str, value: &str) -> Value {
-    match door {
-        Door::RestApi | Door::LoadBalancer(Values::All) => event["multiValueHeaders"][name] = json!([value]),
-        Door::HttpApi | Door::FunctionUrl | Door::LoadBalancer(Values::One) => event["headers"][name] = json!(value),
-    }
-    event
-}
-
-/// Says which refusal it is, in the way the real one does: a status, a type, a short text.
-pub fn refuse(refusal: Refusal, _: Extensions) -> BoxFuture<'static, Response> {
-    let status = match refusal {
-        Refusal::BadEvent | Refusal::BadTarget | Refusal::BadBase64 => StatusCode::BAD_REQUEST,
-        Refusal::TooLarge { .. } | Refusal::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-        Refusal::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-    };
-    let body = format!("{{\"refusal\":\"{refusal:?}\"}}");
-    async move { (status, [("content-type", "application/problem+json")], body).into_response() }.boxed()
-}
-
-/// A time by which anything here is long done.
-pub fn in_a_minute() -> Instant {
-    tokio::time::Instant::now().into_std() + Duration::from_secs(60)
-}
+mod event_files;
 
 /// Sends `event` to a door with a service of one route.
 async fn answer(router: Router, event: Value) -> Result<Value, Unanswered> {
     let payload = LambdaDoor::new(router, refuse).answer(event, in_a_minute()).await?;
     Ok(json_of(&payload))
-}
-
-pub fn json_of(payload: &Payload) -> Value {
-    serde_json::from_str(&serde_json::to_string(payload).unwrap()).unwrap()
-}
-
-/// A service that gives this answer to everything.
-pub fn always(response: fn() -> Response) -> Router {
-    Router::new().fallback(any(move || async move { response() }))
-}
-
-/// The body that the gateway hands to the client.
-pub fn body_of(answer: &Value) -> Vec<u8> {
-    let body = answer["body"].as_str().unwrap_or_default();
-    if answer["isBase64Encoded"].as_bool().unwrap() {
-        serde_json::from_value::<aws_lambda_events::encodings::Base64Data>(json!(body)).unwrap().0
-    } else {
-        body.as_bytes().to_vec()
-    }
-}
-
-/// The values that the gateway hands to the client for a header.
-pub fn header_of(answer: &Value, name: &str) -> Vec<String> {
-    let values = [&answer["multiValueHeaders"][name], &answer["headers"][name]];
-    values.iter().flat_map(|value| value.as_array().cloned().unwrap_or(vec![(*value).clone()])).filter_map(text).collect()
-}
-
-fn text(value: Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
 }
 
 #[tokio::test]
@@ -399,119 +297,4 @@ async fn a_panic_or_a_broken_body_is_an_answer_and_the_next_event_is_answered() 
         let payload = json_of(&door.answer(event(Door::HttpApi), in_a_minute()).await.unwrap());
         assert_eq!((payload["statusCode"].as_u64(), body_of(&payload)), (Some(200), b"well".to_vec()));
     }
-}
-
-/// What an answer to a file in `events/` has to be.
-enum Expected {
-    /// An answer of the original's API with this `value`.
-    Value(&'static str),
-    /// The same with a `value` that has this somewhere.
-    ValueWith(&'static str),
-    /// The bytes of this file of the sample data.
-    Object(&'static str),
-    /// No bytes, but the length of this file of the sample data.
-    Length(&'static str),
-    /// A problem document under this status.
-    Problem(u64),
-}
-
-/// What the names of the files in `events/` begin with.
-const TRIGGERS: [&str; 3] = ["rest", "http", "alb"];
-
-/// Every file in `events/`, each with a trigger before its name, in an order in which something is there to be deleted.
-const EVENTS: [(&str, Expected); 10] = [
-    ("create", Expected::Value("{'result': 'success'}")),
-    ("read", Expected::Value("{'result': 'success'}")),
-    ("update", Expected::Value("{'result': 'success'}")),
-    ("post-form", Expected::Value("{'result': 'success'}")),
-    ("head", Expected::ValueWith("hits")),
-    ("cache-item-stats", Expected::ValueWith("[781 rows x 4 columns]")),
-    ("get-object", Expected::Object("bonds.parquet")),
-    ("head-object", Expected::Length("bonds.parquet")),
-    ("put-binary", Expected::Problem(415)),
-    ("delete", Expected::Value("{'cache_item deleted': 'terms.json'}")),
-];
-
-pub fn in_repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-pub fn sample(name: &str) -> Vec<u8> {
-    std::fs::read(in_repository("sample-data").join(name)).unwrap()
-}
-
-/// The real binary behind AWS's emulator, over a bucket with the sample data and an object that is too large for Lambda.
-async fn emulator_over_sample_data() -> Emulator {
-    let seaweed = seaweed().await;
-    let bucket = seaweed.create_bucket().await;
-    bucket.put_as("bonds.parquet", sample("bonds.parquet"), "application/vnd.apache.parquet", None).await;
-    bucket.put_as("terms.json", sample("terms.json"), "application/json", None).await;
-    bucket.put_as("large.bin", vec![0; 5_000_000], "application/octet-stream", None).await;
-    let (access_key, secret) = KEYS;
-    let endpoint = seaweed.endpoint();
-    Emulator::start(&[
-        ("AWS_ACCESS_KEY_ID", access_key),
-        ("AWS_SECRET_ACCESS_KEY", secret),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL_S3", &endpoint),
-        ("AWS_BUCKET_NAME", &bucket.name),
-    ])
-    .await
-}
-
-#[tokio::test]
-async fn every_file_in_events_is_answered_by_the_real_binary() {
-    let files = std::fs::read_dir(in_repository("events")).unwrap();
-    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    // `lambda_events` has those that are no requests.
-    let is_request = |file: &String| file.split_once('-').is_none_or(|(trigger, _)| !NO_REQUESTS.contains(&trigger));
-    let files: BTreeSet<_> = files.filter(is_request).collect();
-    let names = TRIGGERS.iter().flat_map(|trigger| EVENTS.iter().map(move |(what, _)| format!("{trigger}-{what}.json")));
-    assert_eq!(files, names.collect(), "each file has a row here, each row a file");
-
-    let emulator = emulator_over_sample_data().await;
-    for trigger in TRIGGERS {
-        for (what, expected) in &EVENTS {
-            let file = std::fs::read_to_string(in_repository(&format!("events/{trigger}-{what}.json"))).unwrap();
-            let answer = emulator.invoke(&serde_json::from_str(&file).unwrap()).await;
-            check(&answer, expected, &format!("{trigger}-{what}: {answer}\n{}", emulator.log()));
-        }
-    }
-}
-
-fn check(answer: &Value, expected: &Expected, context: &str) {
-    let status = if let Expected::Problem(status) = expected { *status } else { 200 };
-    assert_eq!(answer["statusCode"], status, "{context}");
-    let value = || {
-        let body: Value = serde_json::from_slice(&body_of(answer)).unwrap_or_else(|error| panic!("{error}: {context}"));
-        text(body["return"]["value"].clone()).unwrap_or_else(|| panic!("no value: {context}"))
-    };
-    match expected {
-        Expected::Value(expected) => assert_eq!(value(), *expected, "{context}"),
-        Expected::ValueWith(part) => assert!(value().contains(part), "{context}"),
-        Expected::Object(name) => assert!(body_of(answer) == sample(name), "{context}"),
-        Expected::Length(name) => {
-            assert_eq!(header_of(answer, "content-length"), [sample(name).len().to_string()], "{context}");
-            assert_eq!(body_of(answer), b"", "{context}");
-        }
-        Expected::Problem(_) => assert_eq!(header_of(answer, "content-type"), ["application/problem+json"], "{context}"),
-    }
-}
-
-/// Pitfall 27, with the real binary: Lambda itself would have refused this answer, and nobody would have seen why.
-#[tokio::test]
-async fn the_real_binary_refuses_what_lambda_would_not_take_and_goes_on() {
-    let emulator = emulator_over_sample_data().await;
-    let get = |path: &str| {
-        let mut get = event(Door::RestApi);
-        get["path"] = json!(path);
-        get
-    };
-    let large = emulator.invoke(&get("/cache/large.bin")).await;
-    assert_eq!(header_of(&large, "content-type"), ["application/problem+json"], "{}", emulator.log());
-    let stream = emulator.invoke(&json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "secret"}}]})).await;
-    assert_eq!(stream["errorType"], "Unanswered");
-    assert!(stream["errorMessage"].as_str().unwrap().ends_with("an event of an unknown shape"), "{stream}");
-    let terms = emulator.invoke(&get("/cache/terms.json")).await;
-    assert_eq!((terms["statusCode"].as_u64(), body_of(&terms)), (Some(200), sample("terms.json")));
 }

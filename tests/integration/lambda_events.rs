@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use crate::support::emulator::Emulator;
 use crate::support::proxy::Proxy;
+use crate::support::repository::{in_repository, sample};
 use crate::support::seaweed::{KEYS, seaweed};
 
 /// What the names of event files begin with that are no requests.
@@ -338,10 +339,6 @@ fn rows() -> Vec<(&'static str, Expected)> {
     ]
 }
 
-fn in_repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 #[tokio::test]
 async fn every_event_file_that_is_no_request_is_answered_by_the_real_binary() {
     let files = fs::read_dir(in_repository("events")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -352,7 +349,7 @@ async fn every_event_file_that_is_no_request_is_answered_by_the_real_binary() {
     let seaweed = seaweed().await;
     let bucket = seaweed.create_bucket().await;
     for name in ["bonds.parquet", "terms.json"] {
-        bucket.put_object(name, fs::read(in_repository("sample-data").join(name)).unwrap()).await;
+        bucket.put_object(name, sample(name)).await;
     }
     let local = tempfile::tempdir().unwrap();
     let emulator = start(&bucket.name, local.path(), &[]).await;

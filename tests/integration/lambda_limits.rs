@@ -6,9 +6,9 @@ use bytes::Bytes;
 use cache_api::lambda::{Door, Values};
 use serde_json::{Value, json};
 
-use crate::lambda_door::{DOORS, body_of, header_of, request, with_header};
 use crate::support::client::send;
 use crate::support::fault_server::{BUCKET, FaultServer};
+use crate::support::gateway::{DOORS, body_of, header_of, request, with_header};
 use crate::support::runtime_api::RuntimeApi;
 use crate::support::seaweed::{Bucket, KEYS, seaweed};
 

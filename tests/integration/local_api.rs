@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::lambda_door::{in_repository, sample};
+use crate::support::repository::{in_repository, sample};
 use crate::support::server::installed;
 
 /// Asks the bridge to end when the pipe to its standard input closes, which it does however the process of the tests ends, and

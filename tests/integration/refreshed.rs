@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::support::aws::{StandIn, ministack};
 use super::support::client::{Answer, get, send};
-use super::support::ministack::{Ministack, ministack};
 use super::support::serve::{Serve, vars};
 use super::support::server::{POLL_INTERVAL, installed};
 
@@ -28,7 +28,7 @@ const UNTOLD: &str = "untold.txt";
 
 /// A bucket that tells a function what changes below `told/`, and two instances that share a directory with it.
 struct Site {
-    ministack: &'static Ministack,
+    ministack: &'static StandIn,
     /// The URLs of two queues: `events` and `failed`.
     queues: Value,
     instances: [Serve; 2],

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::lambda_door::header_of;
 use crate::support::emulator::Emulator;
+use crate::support::gateway::header_of;
 use crate::support::seaweed::{KEYS, seaweed};
 use crate::support::server::installed;
 

@@ -5,9 +5,8 @@ use std::process::Command;
 
 use http::StatusCode;
 
+use super::support::aws::{ministack, moto};
 use super::support::client;
-use super::support::ministack::ministack;
-use super::support::moto::moto;
 use super::support::server::{POLL_INTERVAL, Server};
 
 /// Starts a child, says its number and that of its directory, and waits.

@@ -208,6 +208,41 @@ async fn readers_of_several_processes_are_answered_right_while_sweeps_run() {
     assert_eq!(stats["directory_health"]["damaged"], 0, "{stats}");
 }
 
+/// "A body being read is never pulled away": a body that nobody names any more stays for the grace, and who is reading it when it
+/// goes reads it to its end.
+#[tokio::test]
+async fn a_body_that_is_being_read_is_read_to_its_end_when_the_grace_is_over() {
+    let place = Place::new();
+    // So long that reading it is given some seconds.
+    let old = "1".repeat(48 << 20);
+    place.put("a.csv", &old);
+    let ages = [("CACHE_API_MEMORY_MAX_AGE", "10ms"), ("CACHE_API_LOCAL_MAX_AGE", "1h")];
+    let writer = place.serve(&ages).await;
+    assert_eq!(get(writer.address(), "/cache/a.csv").await.status, 200);
+    let reader = place.serve(&[&ages[..], &[("FAILPOINTS", "lift-body-opened=1*sleep(500)")]].concat()).await;
+    let address = reader.address().to_owned();
+    let reading = tokio::spawn(async move { get(&address, "/cache/a.csv").await });
+    while !reader.has_open(".body") {
+        assert!(!reading.is_finished(), "it was not seen reading");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    reader.signal("STOP").await;
+    place.put("a.csv", "new");
+    assert_eq!(send(writer.address(), Method::PUT, "/cache/a.csv", &[], "").await.status, 200);
+    let within = json(&place.run(&["sweep"], &[]).await);
+    assert_eq!((&within["trashed"], &within["unlinked"], place.files(".body")), (&0.into(), &0.into(), 2), "{within}");
+    let after = json(&place.run(&["sweep"], &[("FAILPOINTS", "sweep-after-grace=return")]).await);
+    assert_eq!((&after["trashed"], &after["unlinked"], place.files(".body")), (&1.into(), &1.into(), 1), "{after}");
+    assert!(reader.has_open(".body (deleted)"), "it was not reading any more");
+    reader.signal("CONT").await;
+    let read = reading.await.unwrap();
+    let status = read.header("cache-status");
+    assert!(status.starts_with("cache-api; hit") && status.ends_with("detail=directory"), "{status}");
+    assert!(read.text() == old, "wrong bytes");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(get(reader.address(), "/cache/a.csv").await.text(), "new", "the sweep took what is named");
+}
+
 /// "An instance holds its directory under the budget by itself": nobody sweeps here but who fills.
 #[tokio::test]
 async fn who_fills_makes_room_before_its_answer() {

@@ -16,6 +16,7 @@ use crate::tier::{Health, Lease, Leased, Leases, SweepPlan, Swept, Token, Upkeep
 pub struct FailingTier {
     works: DirectoryTier,
     fails: AtomicBool,
+    fails_in: Mutex<Option<usize>>,
     calls: Mutex<Vec<&'static str>>,
     gate: Mutex<Option<Arc<Gate>>>,
 }
@@ -23,11 +24,16 @@ pub struct FailingTier {
 impl FailingTier {
     /// Works as `works` does, until it is told to fail.
     pub fn new(works: DirectoryTier) -> Self {
-        Self { works, fails: AtomicBool::new(false), calls: Mutex::default(), gate: Mutex::default() }
+        Self { works, fails: AtomicBool::new(false), fails_in: Mutex::default(), calls: Mutex::default(), gate: Mutex::default() }
     }
 
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// Has one call fail: the next after so many others.
+    pub fn fail_once_after(&self, calls: usize) {
+        *self.fails_in.lock().unwrap() = Some(calls);
     }
 
     /// Has the next look at the root's epoch made at once and told when the gate is released.
@@ -44,10 +50,17 @@ impl FailingTier {
 
     fn call(&self, action: &'static str) -> Result<&DirectoryTier> {
         self.calls.lock().unwrap().push(action);
-        if self.fails.load(Ordering::SeqCst) {
+        if self.fails.load(Ordering::SeqCst) || self.fails_now() {
             return Err(Error::Tier { action, cause: "told to fail".into() });
         }
         Ok(&self.works)
+    }
+
+    fn fails_now(&self) -> bool {
+        let mut fails_in = self.fails_in.lock().unwrap();
+        let fails = *fails_in == Some(0);
+        *fails_in = fails_in.and_then(|calls| calls.checked_sub(1));
+        fails
     }
 
     fn must_write(&self, key: &Key, verb: &'static str) -> Result<&DirectoryTier> {

@@ -50,10 +50,11 @@ pub(super) fn of_survey(survey: &Survey) -> Vec<Finding> {
 
 fn bodies(findings: &mut Vec<Finding>, survey: &Survey) {
     let again = "nothing: they are fetched anew when they are read; more of them mean a bad disk";
-    blame(findings, "bodies", &survey.missing, "bodies that a state names are not there", again);
+    blame(findings, "bodies", &survey.missing, "bodies that a state names and that are not there", again);
     let damaged = &survey.damaged;
     if damaged.count > 0 {
-        let what = format!("{} of {} bodies fail their checksum: {}", damaged.count, survey.bodies.looked_at, sample(damaged));
+        let what =
+            format!("the checksums of {} of {} bodies are wrong: {}", damaged.count, survey.bodies.looked_at, sample(damaged));
         findings.push(Finding::problem(
             "bodies",
             what,
@@ -69,11 +70,11 @@ fn bodies(findings: &mut Vec<Finding>, survey: &Survey) {
 fn views(findings: &mut Vec<Finding>, survey: &Survey) {
     let views = &survey.views;
     let fix = "remove them, and update their keys; the cache never reads them";
-    blame(findings, "views", &views.others, "files of other programs are where other programs would find a key", fix);
-    blame(findings, "views", &views.older, "views show an older body", "evict their keys, or wait for the next new version");
+    blame(findings, "views", &views.others, "files of other programs where others would find a key", fix);
+    blame(findings, "views", &views.older, "views that show an older body", "evict their keys, or wait for the next new version");
     if views.others.count + views.older.count == 0 {
-        let none = if views.none > 0 { format!(", {} have none", views.none) } else { String::new() };
-        findings.push(Finding::ok("views", format!("{} keys can be read by other programs as files{none}", views.ours)));
+        let none = if views.none > 0 { format!(", {} cannot", views.none) } else { String::new() };
+        findings.push(Finding::ok("views", format!("{} can be read by other programs as files{none}", count(views.ours, "key"))));
     }
 }
 
@@ -101,17 +102,17 @@ fn leftovers(findings: &mut Vec<Finding>, survey: &Survey) {
 pub(super) fn of_around(around: &Around) -> Vec<Finding> {
     let mut findings = Vec::new();
     let fix = "remove them when no other release of cache-api uses this directory any more";
-    blame(&mut findings, "layout", &around.other_layouts, "directories of another layout's version lie beside ours", fix);
+    blame(&mut findings, "layout", &around.other_layouts, "directories of another layout's version beside ours", fix);
     let fix = "remove them from `.cache` if no doctor is at work: one was killed";
-    blame(&mut findings, "layout", &around.scratches, "scratch directories of a doctor were left", fix);
+    blame(&mut findings, "layout", &around.scratches, "scratch directories that a doctor has left", fix);
     let mut say = |names: &Sample, what: &str| {
         if names.count > 0 {
-            findings.push(Finding::ok("layout", format!("{} {what}: {}", names.count, sample(names))));
+            findings.push(Finding::ok("layout", all_of(what, names)));
         }
     };
-    say(&around.other_records, "other records are cached here too, and take of its space");
-    say(&around.foreign, "names in `.cache` are not ours, and left alone");
-    say(&around.others, "files here are not ours, and left alone");
+    say(&around.other_records, "other records that are cached here too, and take of its space");
+    say(&around.foreign, "names in `.cache` that are not ours, and left alone");
+    say(&around.others, "files here that are not ours, and left alone");
     findings
 }
 
@@ -122,8 +123,13 @@ pub(super) fn unlisted(error: &io::Error) -> Finding {
 
 fn blame(findings: &mut Vec<Finding>, check: &'static str, names: &Sample, what: &str, fix: &str) {
     if names.count > 0 {
-        findings.push(Finding::warning(check, format!("{} {what}: {}", names.count, sample(names)), fix));
+        findings.push(Finding::warning(check, all_of(what, names), fix));
     }
+}
+
+/// Their number behind the words, which are then right for one as well.
+fn all_of(what: &str, names: &Sample) -> String {
+    format!("{what}: {} ({})", names.count, sample(names))
 }
 
 fn walked(shards: Part) -> String {
@@ -182,6 +188,17 @@ mod tests {
         let said = of_survey(&Survey { shards: part, keys: 9, bodies: part, ..sound() });
         assert!(said.iter().any(|finding| finding.what.contains("of 2 of 5 shards")), "{said:?}");
         assert!(said.iter().any(|finding| finding.what.contains("2 of 5 were read, a sample")), "{said:?}");
+    }
+
+    #[test]
+    fn one_is_said_as_one_and_more_as_more() {
+        let views = |ours, none| Survey { views: Views { ours, none, ..Views::default() }, foreign: one("x"), ..sound() };
+        let said = |survey| of_survey(&survey).into_iter().map(|finding| finding.what).collect::<Vec<_>>();
+        let one = said(views(1, 0));
+        assert!(one.contains(&"1 key can be read by other programs as files".to_owned()), "{one:?}");
+        assert!(one.contains(&"names among ours that are not ours: 1 (`x`)".to_owned()), "{one:?}");
+        let more = said(views(3, 1));
+        assert!(more.contains(&"3 keys can be read by other programs as files, 1 cannot".to_owned()), "{more:?}");
     }
 
     #[test]

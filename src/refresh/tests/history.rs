@@ -117,7 +117,7 @@ async fn check(reader: &Instance, key: usize, truth: &Truth, now: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     /// Pitfall 25: "S3 events come twice, late and out of order". However they come, who reads MEMORY_MAX_AGE after the last of a
     /// key's events reads what the record has.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 
+use fail::fail_point;
+
 use crate::entry::{Checksum, Entry};
 use crate::key::{Key, Shard};
 use crate::tier::directory::file::{self, found, once_more_if_stale};
@@ -45,8 +47,12 @@ impl Disk {
     pub fn lift(&self, key: &Key, state: &State) -> io::Result<Option<Entry>> {
         let Some(name) = BodyName::parse(&state.body).filter(|_| state.key == key.as_str()) else { return Ok(None) };
         let path = self.place(key).body(&name);
-        let size = state.facts.size;
-        let Some(read) = found(once_more_if_stale(|| read_exactly(File::open(&path)?, size)))? else { return Ok(None) };
+        let read = || {
+            let file = File::open(&path)?;
+            fail_point!("lift-body-opened");
+            read_exactly(file, state.facts.size)
+        };
+        let Some(read) = found(once_more_if_stale(read))? else { return Ok(None) };
         let Some(body) = read.filter(|body| Checksum::of(body) == state.facts.checksum) else {
             self.count_damage("body", key);
             return Ok(None);

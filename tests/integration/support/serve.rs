@@ -87,6 +87,13 @@ impl Serve {
         assert!(sent.success(), "SIG{name} cannot be sent to {id}");
     }
 
+    /// Whether it has a file open whose path, which it may have had before it was unlinked, has this in it.
+    pub fn has_open(&self, part: &str) -> bool {
+        let id = self.child.id().expect("a process that nobody has waited for");
+        let open = std::fs::read_dir(format!("/proc/{id}/fd")).expect("its files").flatten();
+        open.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|path| path.to_string_lossy().contains(part))
+    }
+
     /// Asks it to stop, and waits until it has.
     pub async fn terminate(self) -> End {
         self.signal("TERM").await;

@@ -27,6 +27,8 @@ async fn changed(refresher: &Refresher, instance: &Instance, keys: &[&str], mill
 }
 
 /// "Confirm: [...] one conditional GET", and no body where nothing has changed.
+/// Promise 19: "A doubt after which the record says that nothing has changed moves no body, and drops nothing that was
+/// computed from it."
 #[tokio::test]
 async fn a_key_that_is_held_is_confirmed_by_one_conditional_request() {
     let world = World::new();

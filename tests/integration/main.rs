@@ -23,6 +23,7 @@ mod record_faults;
 mod record_s3;
 mod refreshed;
 mod sam_events;
+mod semantics;
 mod servers;
 mod settings;
 mod support;

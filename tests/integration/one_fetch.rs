@@ -37,6 +37,8 @@ fn name(key: usize) -> String {
 }
 
 /// "100 clients asking 3 processes for the same 100 missing files cause exactly 100 requests at the record when nothing fails."
+/// Promise 18: "Whoever reads one missing key at the same time causes one request to the record: in an instance always,
+/// across instances while none of them dies."
 #[tokio::test]
 async fn a_hundred_clients_of_three_processes_cause_a_hundred_requests_for_a_hundred_files() {
     let (record, local) = (FaultServer::start().await, tempfile::tempdir().unwrap());
@@ -70,6 +72,7 @@ async fn a_hundred_clients_of_three_processes_cause_a_hundred_requests_for_a_hun
 }
 
 /// Pitfall 17: a frozen instance holds the lease, and wakes to finish its write.
+/// Promise 16: "A dead or frozen instance is waited for once, and for 2 s."
 #[tokio::test]
 async fn a_frozen_process_is_waited_for_two_seconds_and_its_late_answer_harms_nobody() {
     let (record, local) = (FaultServer::start().await, tempfile::tempdir().unwrap());

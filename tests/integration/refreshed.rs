@@ -131,6 +131,8 @@ fn is(answer: &Answer, (status, body): (StatusCode, &str)) -> bool {
 /// Pitfall 24: one event reaches one instance. Here it reaches a function that is none of the instances, and they learn by looking.
 ///
 /// Pitfall 26: a message that can never succeed goes to the dead-letter queue, and those beside it on their way.
+/// Promise 1: "After a doubt has returned, no instance answers with the older version for longer than
+/// CACHE_API_MEMORY_MAX_AGE without asking the record, whatever the clocks say."
 #[tokio::test]
 async fn a_change_in_the_bucket_changes_the_answers_of_two_instances_that_nobody_calls() {
     let site = Site::start().await;

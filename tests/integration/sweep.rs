@@ -210,6 +210,7 @@ async fn readers_of_several_processes_are_answered_right_while_sweeps_run() {
 
 /// "A body being read is never pulled away": a body that nobody names any more stays for the grace, and who is reading it when it
 /// goes reads it to its end.
+/// Promise 12: "A body that is being read is read to its end, whatever is doubted, evicted or swept meanwhile."
 #[tokio::test]
 async fn a_body_that_is_being_read_is_read_to_its_end_when_the_grace_is_over() {
     let place = Place::new();

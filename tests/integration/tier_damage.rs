@@ -14,6 +14,7 @@ use cache_api::tier::{Doubted, Looked, Removed, SharedTier, Stored, Tier};
 use super::support::tier::{ASKED, LATER, all_files, base, entry, file_named, files_named, kept, key, looked, tier};
 
 /// Pitfall 1: facts of version 1 served with the body of version 2, or a body cut short.
+/// Promise 9: "What fails its checksum is not served: the record is asked."
 #[tokio::test]
 async fn a_damaged_body_is_a_miss_and_is_counted() {
     let dir = tempfile::tempdir().unwrap();
@@ -152,6 +153,7 @@ async fn a_body_that_the_disk_does_not_take_costs_the_store_and_leaves_no_half()
 }
 
 /// "Killing any instance at any instruction leaves a directory that every other instance reads correctly."
+/// Promise 11: "Killing any process at any instruction leaves a directory that every other process reads right."
 #[cfg(feature = "failpoints")]
 #[tokio::test]
 async fn whoever_is_killed_leaves_a_directory_that_others_read_correctly() {

@@ -118,6 +118,7 @@ async fn forgetting_a_key_takes_what_was_held_of_it() {
     assert!(!dir.path().join("a").exists());
 }
 
+/// Promise 20: "Asking for objects that do not exist leaves nothing in the directory."
 #[tokio::test]
 async fn asking_for_keys_that_do_not_exist_leaves_no_files_and_moves_no_epoch() {
     let dir = tempfile::tempdir().unwrap();

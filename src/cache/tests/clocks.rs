@@ -16,6 +16,8 @@ async fn body_after_a_change(world: &World, one: &super::world::Instance, wall_m
 }
 
 /// "Without doubts never longer than LOCAL_MAX_AGE + MEMORY_MAX_AGE".
+/// Promise 2: "Without doubts, no version is answered for longer than CACHE_API_LOCAL_MAX_AGE + CACHE_API_MEMORY_MAX_AGE
+/// after the record last said that it is the current one."
 #[tokio::test]
 async fn a_clock_set_back_by_an_hour_makes_nothing_young() {
     let world = World::new();
@@ -37,6 +39,8 @@ async fn a_monotonic_clock_that_stood_still_makes_nothing_young() {
 }
 
 /// "After a doubt has returned, no instance serves the old version [...] for longer than MEMORY_MAX_AGE, whatever the clocks say."
+/// Promise 1: "After a doubt has returned, no instance answers with the older version for longer than
+/// CACHE_API_MEMORY_MAX_AGE without asking the record, whatever the clocks say."
 #[tokio::test]
 async fn a_doubt_is_seen_after_memory_max_age_whatever_the_clocks_say() {
     for (wall_millis, monotonic_millis) in [(1_000 - HOUR, 1_000), (1_000, 0), (1_000 + HOUR, 1_000)] {

@@ -6,6 +6,8 @@ use crate::cache::Served;
 use crate::tier::{Removed, TierName};
 
 /// "After a doubt has returned, no instance serves the old version without confirming for longer than MEMORY_MAX_AGE".
+/// Promise 1: "After a doubt has returned, no instance answers with the older version for longer than
+/// CACHE_API_MEMORY_MAX_AGE without asking the record, whatever the clocks say."
 #[tokio::test]
 async fn a_doubt_on_one_instance_is_seen_by_the_other_after_memory_max_age() {
     let (world, one, two) = World::read_by_two().await;
@@ -98,6 +100,7 @@ async fn an_eviction_drops_a_key_from_every_tier_and_says_where_nothing_was_held
 
 /// "A fill [...] that asked before a doubt or eviction may be handed to its caller [...], but is believed by no read that looks
 /// after it. A read that begins after a doubt in its own instance joins no older flight."
+/// Promise 10: "A fill that asked the record before a doubt is believed by no read that looks after the doubt."
 #[tokio::test]
 async fn a_fill_that_asked_before_a_doubt_is_believed_by_no_read_after_it() {
     let world = World::new();
@@ -114,6 +117,7 @@ async fn a_fill_that_asked_before_a_doubt_is_believed_by_no_read_after_it() {
     }
 }
 
+/// Promise 7: "A read that begins after a doubt in its own instance is answered by what the record says after the doubt."
 #[tokio::test]
 async fn a_read_after_a_doubt_joins_no_older_flight() {
     let world = World::new();
@@ -164,6 +168,7 @@ async fn a_fill_that_asked_before_an_eviction_leaves_nothing() {
 }
 
 /// "An instance that has served a version [...] does not serve an older one afterwards, be it [...] from the directory".
+/// Promise 6: "An instance that has served a version of a key serves no older one afterwards."
 #[tokio::test]
 async fn an_older_state_of_another_instance_is_not_lifted() {
     let world = World::new();

@@ -12,6 +12,8 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 const STALE: Served = Served::Stale(TierName::Memory);
 
 /// "Stale-if-error may exceed both, and says so": until LOCAL_MAX_AGE + STALE_IF_ERROR, "then not".
+/// Promise 4: "A stale version stands in only while the record is unreachable, times out, throttles or fails, for
+/// CACHE_API_STALE_IF_ERROR at most, and the answer says so."
 #[tokio::test]
 async fn a_stale_entry_stands_in_for_a_failing_record_until_its_time_is_up() {
     let world = World::new();
@@ -57,6 +59,7 @@ async fn a_doubted_entry_stands_in() {
 }
 
 /// "after an eviction it may not"
+/// Promise 5: "Nothing stands in for what was evicted"
 #[tokio::test]
 async fn what_was_evicted_never_stands_in_here_or_elsewhere() {
     let (world, [one, two, alone]) = World::read_by_all().await;
@@ -70,6 +73,7 @@ async fn what_was_evicted_never_stands_in_here_or_elsewhere() {
 }
 
 /// "never for absent or forbidden, which evict at once"
+/// Promise 5: "Nothing stands in for [...] forbidden."
 #[tokio::test]
 async fn what_is_forbidden_is_evicted_at_once() {
     let (world, [one, two, alone]) = World::read_by_all().await;
@@ -85,6 +89,7 @@ async fn what_is_forbidden_is_evicted_at_once() {
     }
 }
 
+/// Promise 5: "Nothing stands in for [...] what the record said is absent"
 #[tokio::test]
 async fn what_was_absent_never_stands_in() {
     let (world, [one, two, alone]) = World::read_by_all().await;
@@ -98,6 +103,7 @@ async fn what_was_absent_never_stands_in() {
 }
 
 /// "A broken directory tier costs time [...] and never fails a read the record can answer."
+/// Promise 14: "A directory that fails costs time, and never fails a read that the record can answer."
 #[tokio::test]
 async fn a_failing_directory_fails_no_read_that_the_record_can_answer() {
     let world = World::new();
@@ -124,6 +130,7 @@ async fn a_directory_that_begins_to_fail_costs_a_confirmation() {
 }
 
 /// "A doubt or eviction that could not be written has failed".
+/// Promise 15: "A doubt or an eviction that could not be written has failed"
 #[tokio::test]
 async fn a_doubt_or_eviction_that_could_not_be_written_has_failed() {
     let (_world, one) = World::read_by_one().await;

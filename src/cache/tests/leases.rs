@@ -39,6 +39,7 @@ async fn who_comes_while_another_instance_asks_waits_and_finds_what_it_stored() 
 }
 
 /// Pitfall 17: everybody waits for a dead peer, each time.
+/// Promise 16: "A dead or frozen instance is waited for once, and for 2 s."
 #[tokio::test(start_paused = true)]
 async fn a_dead_holder_costs_two_seconds_and_a_little_once() {
     let (world, one, _lease) = left_by_the_dead().await;

@@ -167,6 +167,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// Invariants 2, 3, 4 and 8, whatever happens in whatever order.
+    /// Promise 6: "An instance that has served a version of a key serves no older one afterwards."
+    /// Promise 8: "A body is exactly one version, whole, and the headers that come with it describe that version."
     #[test]
     fn no_instance_answers_what_it_may_not(operations in operations()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

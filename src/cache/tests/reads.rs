@@ -13,6 +13,7 @@ const CONFIRMED: Asked = Asked { requests: 1, conditional: 1, bodies: 0 };
 const NOTHING: Asked = Asked { requests: 0, conditional: 0, bodies: 0 };
 
 /// Part 5: "A cold read costs one request to the record, a warm one none"; step 1: "Nothing is read."
+/// Promise 17: "A warm answer asks the record nothing"
 #[tokio::test]
 async fn what_was_filled_is_answered_from_memory_without_a_look_at_anything() {
     let world = World::new();
@@ -40,6 +41,8 @@ async fn a_read_makes_no_room_for_what_only_a_miss_goes_through() {
 }
 
 /// Part 6: "the epoch makes it one look a second".
+/// Promise 17: "A warm answer asks the record nothing, and while nothing changes an instance looks at the directory once in
+/// CACHE_API_MEMORY_MAX_AGE, however many keys it answers."
 #[tokio::test]
 async fn after_memory_max_age_one_look_at_the_root_vouches_for_every_key() {
     let world = World::new();
@@ -107,6 +110,7 @@ async fn what_has_changed_is_replaced_everywhere() {
 }
 
 /// "A remembered absence ends by NEGATIVE_MAX_AGE."
+/// Promise 3: "That the record has no such object is remembered for CACHE_API_NEGATIVE_MAX_AGE, and no longer."
 #[tokio::test]
 async fn an_absence_is_remembered_for_negative_max_age_and_no_longer() {
     let world = World::new();
@@ -131,6 +135,7 @@ async fn what_the_record_no_longer_has_is_absent_for_every_instance() {
 }
 
 /// "One fetch. Concurrent readers of a missing key cause one GET in an instance".
+/// Promise 18: "Whoever reads one missing key at the same time causes one request to the record: in an instance always"
 #[tokio::test]
 async fn a_thousand_readers_of_a_missing_key_cause_one_fetch() {
     let world = World::new();

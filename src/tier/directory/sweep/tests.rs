@@ -245,6 +245,7 @@ fn an_inode_is_counted_once_whatever_its_names_and_whoever_sweeps() {
     assert!(fs::read(body).is_ok() && kit.dir.path().join("b").exists(), "and neither the body nor another's view");
 }
 
+/// Promise 13: "of what others keep in LOCAL_DATA_DIR nothing is changed or removed."
 #[test]
 fn nothing_that_is_not_ours_is_touched() {
     let kit = kit();

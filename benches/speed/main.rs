@@ -63,7 +63,7 @@ async fn bench() {
     let mut same_bytes = Row::new("GET in Lambda", "lambda_http, same 4 KB", Unit::Microseconds, None);
 
     // No target either: what it costs to send 64 MB is in both.
-    let mut streams = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Microseconds, None);
+    let mut streams = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Milliseconds, None);
     // No targets but those that the runs assert: at most a confirmation a key, and nothing left of what nobody reads.
     let mut batches = Row::new("1000 events, 100 keys", "100 updates in turn", Unit::Milliseconds, None);
     let mut unread = Row::new("10^5 events, unread keys", "mkdir and rmdir, in turn", Unit::Milliseconds, None);
@@ -80,7 +80,7 @@ async fn bench() {
         let ours = functions.ours.invocation_micros().await;
         invocations.add(ours, functions.empty.invocation_micros().await);
         same_bytes.add(ours, functions.bare.invocation_micros().await);
-        streams.add(streaming.ours_micros().await, streaming.bare_micros().await);
+        streams.add(streaming.ours_millis().await, streaming.bare_millis().await);
         batches.add(told.batch_millis().await, told.updates_millis().await);
         unread.add(told.unread_millis().await, told.directories_millis());
     }

@@ -51,25 +51,25 @@ impl Functions {
         Self { ours, bare }
     }
 
-    /// The median of µs from an event to the last byte of its answer.
-    pub async fn ours_micros(&self) -> f64 {
-        micros(&self.ours).await
+    /// The median of ms from an event to the last byte of its answer.
+    pub async fn ours_millis(&self) -> f64 {
+        millis(&self.ours).await
     }
 
     /// The same of the function that has the bytes at hand.
-    pub async fn bare_micros(&self) -> f64 {
-        micros(&self.bare).await
+    pub async fn bare_millis(&self) -> f64 {
+        millis(&self.bare).await
     }
 }
 
-async fn micros(function: &RuntimeApi) -> f64 {
-    let mut micros = Vec::new();
+async fn millis(function: &RuntimeApi) -> f64 {
+    let mut millis = Vec::new();
     for _ in 0..INVOCATIONS {
         let invocation = Stopwatch::start();
         invoke(function).await;
-        micros.push(invocation.elapsed().as_secs_f64() * 1e6);
+        millis.push(invocation.elapsed().as_secs_f64() * 1e3);
     }
-    median(&micros)
+    median(&millis)
 }
 
 async fn invoke(function: &RuntimeApi) {

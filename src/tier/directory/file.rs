@@ -127,6 +127,13 @@ pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Whether an NFS client gave a file this name when it was to remove it, or to rename over it, and had it open itself. It goes
+/// when it is closed, and stays where the client dies before that.
+pub(super) fn is_silly(name: &str) -> bool {
+    let word = name.strip_prefix(".nfs");
+    word.is_some_and(|word| word.len() == 24 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Whether a name, or the directory it was in, is no longer there.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle)

@@ -14,6 +14,7 @@ import sys
 import time
 
 import clients
+import semantics
 
 BINARY = "/trials/cache-api"
 RECORD = pathlib.Path("/tmp/record")
@@ -163,13 +164,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--only", choices=["ext4", "tmpfs"])
-    parser.add_argument("--semantics", action="store_true")
     arguments = parser.parse_args([argument for argument in sys.argv[1:] if argument])
     # EFS gives no delegations.
     pathlib.Path("/proc/sys/fs/leases-enable").write_text("0")
     wrong = 0
     for file_system in [arguments.only] if arguments.only else ["ext4", "tmpfs"]:
         with clients.mounted(file_system):
+            wrong += semantics.tried(file_system)
             wrong += doubts(arguments.trials, file_system)
     return 1 if wrong else 0
 

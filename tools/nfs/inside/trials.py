@@ -5,7 +5,9 @@ The table goes to the standard output; ends with 1 where anything is not as it m
 
 import argparse
 import contextlib
+import hashlib
 import http.client
+import json
 import os
 import pathlib
 import random
@@ -24,23 +26,27 @@ PATIENCE = 2
 HELD = ("nothing", "body", "state", "token", "shard's epoch", "epoch", "all")
 
 
+def environment(client, **settings):
+    """The settings of a process on this client."""
+    return {
+        "PATH": os.environ["PATH"],
+        "LOCAL_DATA_DIR": f"{clients.MOUNTS}/{client}/data",
+        "CACHE_API_MEMORY_MAX_AGE": f"{int(MEMORY_MAX_AGE * 1000)}ms",
+        # Doubts alone move what is served.
+        "CACHE_API_LOCAL_MAX_AGE": "1d",
+        **settings,
+    }
+
+
 class Server:
     """`cache-api serve` with LOCAL_DATA_DIR on one client's mount."""
 
-    def __init__(self, client, port, **settings):
+    def __init__(self, client, port):
         self.client = client
         self.port = port
         self.log = open(f"/tmp/serve-{client}.log", "ab")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "LOCAL_DATA_DIR": f"{clients.MOUNTS}/{client}/data",
-            "CACHE_API_MEMORY_MAX_AGE": f"{int(MEMORY_MAX_AGE * 1000)}ms",
-            "CACHE_API_LOCAL_MAX_AGE": "1d",
-            **settings,
-        }
-        self.environment = environment
         command = [BINARY, "serve", "--source", str(RECORD), "--listen", f"127.0.0.1:{port}"]
-        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, env=environment(client), stdout=self.log, stderr=self.log)
         for _ in range(300):
             with contextlib.suppress(OSError):
                 if self.ask("GET", "/health")[0] == 200:
@@ -70,13 +76,11 @@ def change(key, body):
 
 def files(client, key):
     """Where what belongs to `key` is, as `client` sees it."""
-    import hashlib
-
     digest = hashlib.sha256(key.encode()).hexdigest()
     base = next(pathlib.Path(f"{clients.MOUNTS}/{client}/data/.cache/v1").iterdir())
     place = base / digest[:2] / digest
     os.close(os.open(place, os.O_RDONLY))
-    body = next(name for name in os.listdir(place) if name.endswith(".body"))
+    body = json.loads((place / "state.json").read_text())["body"]
     return {
         "body": place / body,
         "state": place / "state.json",
@@ -160,6 +164,70 @@ def doubts(trials, file_system):
     return wrong
 
 
+def sweep(client, **settings):
+    """Sweeps from `client`, two hours later: whatever was left behind before is past its grace. Answers what was done."""
+    subprocess.run(["date", "--set", f"@{int(time.time()) + 2 * 60 * 60}"], check=True, stdout=subprocess.DEVNULL)
+    command = [BINARY, "sweep", "--source", str(RECORD)]
+    swept = subprocess.run(command, env=environment(client, **settings), check=True, capture_output=True, text=True)
+    return json.loads(swept.stdout)
+
+
+def sweeps(file_system):
+    """Sweeps on one client while another serves and a third holds bodies open; answers how many expectations failed."""
+    keys = [f"swept-{number}" for number in range(20)]
+    servers = [Server("a", 5001), Server("b", 5002)]
+    doubting, reading = servers
+    print(f"\n{file_system}: sweeps on one client, another serves, a third holds old and current bodies open")
+    outcomes = []
+    handles = {}
+    try:
+        for key in keys:
+            for body in (f"old {key}".encode(), f"new {key}".encode()):
+                change(key, body)
+                assert doubting.ask("PUT", f"/cache/{key}")[0] in (200, 204)
+                handles[os.open(files("c", key)["body"], os.O_RDONLY)] = body
+            (files("a", key)["body"].parent / f".nfs{os.urandom(12).hex()}").write_bytes(b"of a client that died")
+            reading.ask("GET", f"/cache/{key}")
+
+        def right(what):
+            # As memory has it, then from the directory.
+            for server in servers:
+                for key in keys:
+                    answer = server.ask("GET", f"/cache/{key}")
+                    outcomes.append((what, answer == (200, f"new {key}".encode())))
+            for handle, body in handles.items():
+                outcomes.append((f"{what}, held bodies", os.pread(handle, 100, 0) == body))
+
+        right("before")
+        first = sweep("a")
+        outcomes.append((f"superseded bodies and leftovers to the trash: {first}", first["trashed"] >= 2 * len(keys)))
+        right("after a sweep")
+        second = sweep("b")
+        outcomes.append((f"from there unlinked: {second}", second["unlinked"] >= 2 * len(keys)))
+        right("after their removal")
+        third = sweep("b", CACHE_API_LOCAL_BUDGET="4KiB")
+        outcomes.append((f"all evicted: {third}", third["evicted"] >= len(keys) and third["failed"] == 0))
+        right("after an eviction")
+        for server in servers:
+            server.stop()
+        servers[:] = [Server("a", 5001), Server("b", 5002)]
+        right("after a new start")
+    finally:
+        for handle in handles:
+            os.close(handle)
+        for server in servers:
+            server.stop()
+    tally = {}
+    for what, kept in outcomes:
+        row = tally.setdefault(what, [0, 0])
+        row[0] += kept
+        row[1] += 1
+    for what, (kept, count) in tally.items():
+        print(f"{'ok   ' if kept == count else 'WRONG'} {kept} of {count} {what}")
+    sys.stdout.flush()
+    return sum(not kept for _, kept in outcomes)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=1000)
@@ -172,6 +240,7 @@ def main():
         with clients.mounted(file_system):
             wrong += semantics.tried(file_system)
             wrong += doubts(arguments.trials, file_system)
+            wrong += sweeps(file_system)
     return 1 if wrong else 0
 
 

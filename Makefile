@@ -45,6 +45,14 @@ check: lint test ## Lint and test, as CI does
 bench: .venv/installed ## Measure what a warm answer costs, as docs/PERFORMANCE.md has it
 	@$(CARGO) bench --locked --profile deploy --no-default-features --features aws --bench speed
 
+# Not part of `check`: it needs root and packages, and takes a quarter of an hour.
+TRIALS ?= 1000
+.PHONY: nfs
+nfs: ## Try processes on real NFSv4.1 clients, as docs/NFS.md has it; needs root: make nfs TRIALS=1000
+	@tools/nfs/run --check
+	@$(CARGO) build --locked --no-default-features --bin cache-api
+	@tools/nfs/run "$(TARGET)/debug/cache-api" "$(TARGET)/nfs" --trials="$(TRIALS)"
+
 .PHONY: build
 build: .venv-build/installed ## Make the zip that is deployed, build/cache-api.zip
 	@# Without its check of the target, cargo-lambda leaves the toolchain as it is.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::tier::directory::layout::unused_word;
@@ -29,6 +30,18 @@ pub(super) fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
     found(once_more_if_stale(read))
 }
 
+/// Reads a small file that others rename over, as [`read_small`] does.
+///
+/// An NFS client that has the name in its cache opens the file it knows, and the server says that it is gone only once nobody has it
+/// open: half a minute of the old content was measured. Opening a directory makes the client ask whether its names have changed.
+pub(super) fn read_named(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let dir = path.parent().unwrap_or(path);
+    match found(once_more_if_stale(|| File::open(dir)))? {
+        Some(_asked) => read_small(path),
+        None => Ok(None),
+    }
+}
+
 /// Puts `content` in place of what is at `path`. `NotFound` where the directory went.
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let aside = Aside::beside(path);
@@ -36,6 +49,28 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::rename(&aside.0, path)?;
     aside.published();
     Ok(())
+}
+
+/// Writes `content` into the file at `path`, or makes it. Who reads meanwhile may find a mixture.
+///
+/// NFS promises that who opens the file after this sees it.
+pub(super) fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let write = || {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.write_all_at(content, 0)?;
+        if file.metadata()?.len() != content.len() as u64 {
+            file.set_len(content.len() as u64)?;
+        }
+        file.sync_all()
+    };
+    match write() {
+        Err(error) if is_gone(&error) => {}
+        outcome => return outcome,
+    }
+    match create(path, content)? {
+        Made::Here => Ok(()),
+        Made::Before => write(),
+    }
 }
 
 /// Puts `content` at `path` unless something is there.
@@ -92,6 +127,13 @@ pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Whether an NFS client gave a file this name when it was to remove it, or to rename over it, and had it open itself. It goes
+/// when it is closed, and stays where the client dies before that.
+pub(super) fn is_silly(name: &str) -> bool {
+    let word = name.strip_prefix(".nfs");
+    word.is_some_and(|word| word.len() == 24 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Whether a name, or the directory it was in, is no longer there.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle)
@@ -138,6 +180,22 @@ mod tests {
         replace(&path, b"two").unwrap();
         assert_eq!(read_small(&path).unwrap().unwrap(), b"two");
         assert_eq!(names(dir.path()), ["epoch"]);
+    }
+
+    #[test]
+    fn a_file_is_written_over_whatever_its_length_or_made_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epoch");
+        for before in [None, Some(""), Some("ab"), Some("abc"), Some("abcd")] {
+            if let Some(content) = before {
+                fs::write(&path, content).unwrap();
+            }
+            overwrite(&path, b"new").unwrap();
+            assert_eq!(read_small(&path).unwrap().unwrap(), b"new", "over {before:?}");
+            assert_eq!(names(dir.path()), ["epoch"]);
+        }
+        let error = overwrite(&dir.path().join("gone/epoch"), b"new").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -3,28 +3,58 @@
 use std::io;
 use std::path::Path;
 
-use crate::tier::Nonce;
 use crate::tier::directory::file::{self, Made};
+use crate::tier::{EpochMark, Nonce, TokenMark};
+
+/// How a value is put in place, and read there, so that another NFS client sees the new one with its next look whoever still has
+/// the old file open (docs/NFS.md).
+pub(super) trait Placed: Copy {
+    fn put(path: &Path, content: &[u8]) -> io::Result<()>;
+    fn get(path: &Path) -> io::Result<Option<Vec<u8>>>;
+}
+
+/// Tokens go with their directories. Written in place, one could land in a file that a sweep has just moved aside.
+impl Placed for TokenMark {
+    fn put(path: &Path, content: &[u8]) -> io::Result<()> {
+        file::replace(path, content)
+    }
+
+    fn get(path: &Path) -> io::Result<Option<Vec<u8>>> {
+        file::read_named(path)
+    }
+}
+
+/// Epochs stay where they are. Read while it is written one may be a mixture, which vouches for nothing, as it was never there
+/// before.
+impl Placed for EpochMark {
+    fn put(path: &Path, content: &[u8]) -> io::Result<()> {
+        file::overwrite(path, content)
+    }
+
+    fn get(path: &Path) -> io::Result<Option<Vec<u8>>> {
+        file::read_small(path)
+    }
+}
 
 /// Opens and reads the value; `None` where it is missing or illegible, and then it vouches for nothing.
-pub(super) fn read<Mark: Copy>(path: &Path) -> io::Result<Option<Nonce<Mark>>> {
-    Ok(file::read_small(path)?.and_then(|bytes| parse(&bytes)))
+pub(super) fn read<Mark: Placed>(path: &Path) -> io::Result<Option<Nonce<Mark>>> {
+    Ok(Mark::get(path)?.and_then(|bytes| parse(&bytes)))
 }
 
 /// Puts a new value in place of the one that is there, whatever it is.
 ///
 /// Safe at any time and by anyone: all it can do is make others look, or ask, once more.
-pub(super) fn replace<Mark: Copy>(path: &Path) -> io::Result<Nonce<Mark>> {
+pub(super) fn replace<Mark: Placed>(path: &Path) -> io::Result<Nonce<Mark>> {
     let nonce = Nonce::random();
-    file::replace(path, nonce.to_string().as_bytes())?;
+    Mark::put(path, nonce.to_string().as_bytes())?;
     Ok(nonce)
 }
 
 /// The value that is there, or a new one where there is none. Of several that make it at the same time one does.
-pub(super) fn have<Mark: Copy>(path: &Path) -> io::Result<(Nonce<Mark>, Made)> {
+pub(super) fn have<Mark: Placed>(path: &Path) -> io::Result<(Nonce<Mark>, Made)> {
     // A name may be found taken and then missing once: it was just removed. Twice is a directory that contradicts itself.
     for _ in 0..2 {
-        match file::read_small(path)?.map(|bytes| parse(&bytes)) {
+        match Mark::get(path)?.map(|bytes| parse(&bytes)) {
             Some(Some(nonce)) => return Ok((nonce, Made::Before)),
             // Nobody can use what nobody can read.
             Some(None) => return Ok((replace(path)?, Made::Before)),
@@ -47,10 +77,11 @@ fn parse<Mark: Copy>(bytes: &[u8]) -> Option<Nonce<Mark>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::io::Read;
 
     use super::*;
-    use crate::tier::{Epoch, EpochMark};
+    use crate::tier::{Epoch, Token};
 
     #[test]
     fn a_value_is_made_once_and_replaced_by_another() {
@@ -63,6 +94,31 @@ mod tests {
         let second: Epoch = replace(&path).unwrap();
         assert_ne!(second, first);
         assert_eq!(read(&path).unwrap(), Some(second));
+    }
+
+    /// An NFS client that knows a file by its name opens that very file for as long as anybody has it open.
+    #[test]
+    fn a_new_epoch_is_in_the_file_that_others_have_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epoch");
+        have::<EpochMark>(&path).unwrap();
+        let mut open = File::open(&path).unwrap();
+        let replaced: Epoch = replace(&path).unwrap();
+        let mut text = String::new();
+        open.read_to_string(&mut text).unwrap();
+        assert_eq!(text, replaced.to_string());
+    }
+
+    #[test]
+    fn a_new_token_is_not_in_a_file_that_may_have_been_moved_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("doubt");
+        let (old, _) = have::<TokenMark>(&path).unwrap();
+        let mut open = File::open(&path).unwrap();
+        let _new: Token = replace(&path).unwrap();
+        let mut text = String::new();
+        open.read_to_string(&mut text).unwrap();
+        assert_eq!(text, old.to_string());
     }
 
     #[test]

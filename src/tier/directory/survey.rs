@@ -194,7 +194,7 @@ impl Walk<'_> {
     }
 
     fn stray(&mut self, name: &str, entry: &fs::DirEntry) {
-        if name.ends_with(Aside::SUFFIX) {
+        if name.ends_with(Aside::SUFFIX) || file::is_silly(name) {
             self.found.temporaries.add(entry.metadata().map_or(0, |metadata| metadata.len()));
         } else {
             self.found.foreign.add(self.within(&entry.path()));

@@ -100,6 +100,28 @@ fn garbage_in_place_of_a_state_is_no_state_and_no_failure() {
     assert!(matches!(held.disk.look(&held.key, None).unwrap(), Looked::Other { state: Some(_), .. }));
 }
 
+/// Pitfall 15: names are remembered for up to a minute. Opening the directory has an NFS client ask for them again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_look_opens_the_directory_before_the_token_and_the_token_before_the_state() {
+    use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+
+    let held = holding(b"body");
+    let watch = inotify::init(CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&watch, &held.disk.place(&held.key).dir, WatchFlags::OPEN).unwrap();
+    held.disk.look(&held.key, None).unwrap();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
+    let mut events = Reader::new(&watch, &mut buffer);
+    let opened = std::iter::from_fn(|| {
+        events.next().ok().map(|event| {
+            let name = event.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+            (event.events().contains(ReadFlags::ISDIR), name)
+        })
+    });
+    let expected = [(true, ""), (false, "doubt"), (false, "state.json")];
+    assert_eq!(opened.collect::<Vec<_>>(), expected.map(|(is_dir, name)| (is_dir, name.to_owned())));
+}
+
 /// Pitfall 1: facts of one version served with the body of another, or a body cut short.
 #[test]
 fn a_body_that_is_not_the_one_the_state_describes_is_none() {

@@ -89,6 +89,7 @@ fn every_damage_is_found_and_named() {
     let garbage = world.disk().place(&key("garbage")).dir;
     fs::write(garbage.join("state.json"), "{").unwrap();
     fs::write(garbage.join("0123.tmp"), "12345").unwrap();
+    fs::write(garbage.join(".nfs00000000000a2c5600000001"), "12").unwrap();
     fs::write(garbage.join("notes.txt"), "x").unwrap();
     world.disk().doubt(&key("doubted")).unwrap();
     let moved = world.disk().place(&key("moved")).dir;
@@ -106,7 +107,7 @@ fn every_damage_is_found_and_named() {
     assert_eq!(found.missing, sample(&["gone"]));
     assert_eq!(found.damaged, sample(&["cut", "flipped"]));
     assert_eq!(found.foreign, sample(&[&format!("{garbage}/notes.txt")]));
-    assert_eq!(found.temporaries, Pile { files: 1, bytes: 5 });
+    assert_eq!(found.temporaries, Pile { files: 2, bytes: 7 });
     assert!(!found.has_epoch);
 }
 

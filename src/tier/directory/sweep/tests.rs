@@ -224,6 +224,27 @@ fn a_sweep_that_died_before_the_epochs_leaves_a_directory_that_only_a_whole_one_
     assert_eq!(died.finish(&kit.disk, &plan(STATELESS * 2), &mut Trash::open(&kit.disk).unwrap()), (0, 0), "it wakes");
 }
 
+/// A client that dies with a file open leaves it under a name of its own, which would keep the directory for good.
+#[test]
+fn what_a_dead_nfs_client_had_open_goes_after_the_grace() {
+    let kit = kit();
+    let silly = ".nfs00000000000a2c5600000001";
+    kit.hold("a", "1", Duration::ZERO);
+    kit.announce("stateless");
+    fs::create_dir(kit.disk.trash()).unwrap();
+    for dir in [kit.place("a").dir, kit.place("stateless").dir, kit.disk.trash()] {
+        fs::write(dir.join(silly), "old").unwrap();
+        fs::write(dir.join(".nfs is not the name of one"), "").unwrap();
+    }
+    let swept = kit.sweep(&plan(GRACE / 2), &Limits::default());
+    assert_eq!((swept.trashed, swept.unlinked, swept.failed), (0, 0, 0), "somebody may have it open");
+    fs::remove_file(kit.place("stateless").dir.join(".nfs is not the name of one")).unwrap();
+    let swept = kit.sweep(&plan(STATELESS * 2), &Limits::default());
+    assert_eq!((swept.trashed, swept.unlinked, swept.directories, swept.failed), (2, 3, 1, 0), "{swept:?}");
+    assert!(!kit.place("a").dir.join(silly).exists());
+    assert_eq!((kit.held(), kit.trash()), (vec!["a".to_owned()], 1), "what is not ours stays");
+}
+
 /// Pitfall 12: several instances count the same bytes several times and evict too much.
 #[test]
 fn an_inode_is_counted_once_whatever_its_names_and_whoever_sweeps() {

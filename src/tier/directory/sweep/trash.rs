@@ -31,7 +31,7 @@ impl Trash {
     /// Moves a file here. Who has it open reads on; who has only learnt its name asks the record.
     pub fn take(&mut self, path: &Path) -> io::Result<()> {
         let unused = self.dir.join(format!("{}{}", unused_word(), BodyName::SUFFIX));
-        if found(fs::rename(path, &unused))?.is_some() {
+        if found(unless_busy(fs::rename(path, &unused)))?.is_some() {
             self.moved += 1;
             if let Some(metadata) = found(fs::metadata(&unused))?.filter(|metadata| metadata.nlink() > 1) {
                 self.viewed.insert((metadata.dev(), metadata.ino()));
@@ -44,7 +44,7 @@ impl Trash {
     /// full disk costs more than a read that has to ask the record. Answers how many went.
     pub fn unlink(&mut self, plan: &SweepPlan, room: u64) -> io::Result<u64> {
         let mut files = read(&self.dir)?;
-        files.retain(|file| file.is_trash());
+        files.retain(|file| file.is_trash() || file.is_silly());
         files.sort_unstable_by_key(|file| file.changed);
         // What has another name takes no less when this one goes.
         self.bytes = files.iter().map(|file| blocks(file.length)).sum();
@@ -54,7 +54,7 @@ impl Trash {
             if !is_due && self.bytes <= room {
                 break;
             }
-            if found(fs::remove_file(self.dir.join(&file.name)))?.is_some() {
+            if found(unless_busy(fs::remove_file(self.dir.join(&file.name))))?.is_some() {
                 unlinked += 1;
             }
             self.bytes -= blocks(file.length);
@@ -75,4 +75,9 @@ impl Trash {
     pub fn viewed(&self) -> &HashSet<(u64, u64)> {
         &self.viewed
     }
+}
+
+/// What an NFS client has removed, and still has open, it does not move or remove again: not found, as it goes by itself.
+fn unless_busy(outcome: io::Result<()>) -> io::Result<()> {
+    outcome.map_err(|error| if error.kind() == io::ErrorKind::ResourceBusy { io::ErrorKind::NotFound.into() } else { error })
 }

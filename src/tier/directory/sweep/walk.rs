@@ -159,9 +159,15 @@ impl Named {
         self.name == name
     }
 
+    /// Whether this was being written, or goes with the NFS client that has it open.
     pub fn is_temporary(&self) -> bool {
         let word = self.name.strip_suffix(Aside::SUFFIX);
-        word.is_some_and(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        word.is_some_and(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())) || self.is_silly()
+    }
+
+    /// Whether an NFS client has removed this while it had it open.
+    pub fn is_silly(&self) -> bool {
+        file::is_silly(&self.name)
     }
 
     /// Whether this is the name of something in the trash.

@@ -56,7 +56,7 @@ fn encode(lease: &Lease) -> Vec<u8> {
 }
 
 fn read(path: &Path) -> io::Result<Option<Option<Lease>>> {
-    Ok(file::read_small(path)?.map(|bytes| decode(&bytes)))
+    Ok(file::read_named(path)?.map(|bytes| decode(&bytes)))
 }
 
 fn decode(bytes: &[u8]) -> Option<Lease> {

@@ -31,6 +31,7 @@ mod layout;
 mod listing;
 mod look;
 mod nonce;
+mod past;
 mod room;
 pub mod survey;
 mod sweep;
@@ -38,7 +39,7 @@ mod touch;
 mod view;
 
 use file::Made;
-use guard::{Guard, Lane};
+use guard::{Guard, Job, Lane};
 use layout::Disk;
 use room::{Room, Verdict};
 use touch::Touches;
@@ -104,7 +105,8 @@ impl DirectoryTier {
             room: Room::within(Limits::default()),
             announced: Mutex::new(LruCache::new(ANNOUNCED_MAX)),
         };
-        match tier.guard.run(Lane::Fill, FILL_LIMIT, move || prepare(&disk)).await {
+        let opening = Job { lane: Lane::Fill, action: "open", limit: FILL_LIMIT };
+        match tier.guard.run(opening, move || prepare(&disk)).await {
             Ok(Ok(())) => {}
             Ok(Err(unusable)) => return Err(Error::Tier { action: "open", cause: unusable.into() }),
             Err(error) => tracing::warn!(%error, "the shared directory cannot be used now, reads go on without it"),
@@ -116,6 +118,14 @@ impl DirectoryTier {
     #[must_use]
     pub fn within(mut self, limits: Limits) -> Self {
         self.room = Room::within(limits);
+        self
+    }
+
+    /// Waits `share` as long as it would for everything, and leaves the directory alone for `share` as long: a test has less time
+    /// than a reader.
+    #[must_use]
+    pub fn hurried(mut self, share: f64) -> Self {
+        self.guard = self.guard.hurried(share);
         self
     }
 
@@ -162,16 +172,19 @@ impl DirectoryTier {
         job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
         let disk = Arc::clone(&self.disk);
-        self.guard.run(lane, limit, move || job(&disk)).await.map_err(|error| Error::Tier { action, cause: error.into() })
+        let ran = self.guard.run(Job { lane, action, limit }, move || job(&disk)).await;
+        ran.map_err(|error| Error::Tier { action, cause: error.into() })
     }
 
     async fn always<T: Send + 'static>(
         &self,
+        lane: Lane,
+        action: &'static str,
         limit: Duration,
         job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let disk = Arc::clone(&self.disk);
-        self.guard.always(limit, move || job(&disk)).await
+        self.guard.always(Job { lane, action, limit }, move || job(&disk)).await
     }
 
     fn announced(&self) -> MutexGuard<'_, LruCache<Key, Token>> {
@@ -205,7 +218,8 @@ impl Tier for DirectoryTier {
     }
 
     async fn list(&self) -> Result<Vec<Listed>> {
-        self.always(WALK_LIMIT, Disk::list).await.map_err(|error| Error::Tier { action: "list", cause: error.into() })
+        let listed = self.always(Lane::Walk, "list", WALK_LIMIT, Disk::list).await;
+        listed.map_err(|error| Error::Tier { action: "list", cause: error.into() })
     }
 }
 
@@ -265,13 +279,13 @@ impl SharedTier for DirectoryTier {
 
     async fn doubt(&self, key: &Key) -> Result<Doubted> {
         let asked = key.clone();
-        let doubted = self.always(DOUBT_LIMIT, move |disk| disk.doubt(&asked)).await;
+        let doubted = self.always(Lane::Doubt, "doubt", DOUBT_LIMIT, move |disk| disk.doubt(&asked)).await;
         doubted.map_err(|error| Error::NotWritten { key: key.clone(), verb: "doubted", cause: error.into() })
     }
 
     async fn evict(&self, key: &Key) -> Result<Removed> {
         let asked = key.clone();
-        let evicted = self.always(DOUBT_LIMIT, move |disk| disk.evict(&asked)).await;
+        let evicted = self.always(Lane::Doubt, "evict", DOUBT_LIMIT, move |disk| disk.evict(&asked)).await;
         evicted.map_err(|error| Error::NotWritten { key: key.clone(), verb: "evicted", cause: error.into() })
     }
 
@@ -290,15 +304,20 @@ impl SharedTier for DirectoryTier {
     }
 
     fn health(&self) -> Health {
+        let lanes = self.guard.lanes();
+        let all = [lanes.look, lanes.lift, lanes.fill, lanes.doubt, lanes.walk];
         Health {
-            failures: self.guard.failures(),
+            failures: all.iter().map(|lane| lane.failures).sum(),
             damaged: self.disk.damaged.load(Ordering::Relaxed),
-            breaker_open: self.guard.is_closed(),
+            breaker_open: all.iter().any(|lane| lane.closed),
+            lanes,
+            last_failure: self.guard.last_failure(),
         }
     }
 
     async fn usage(&self) -> Result<Usage> {
-        self.always(WALK_LIMIT, Disk::usage).await.map_err(|error| Error::Tier { action: "count", cause: error.into() })
+        let counted = self.always(Lane::Walk, "count", WALK_LIMIT, Disk::usage).await;
+        counted.map_err(|error| Error::Tier { action: "count", cause: error.into() })
     }
 
     async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>> {
@@ -306,7 +325,7 @@ impl SharedTier for DirectoryTier {
         // It ends by itself; past this it hangs.
         let limit = plan.time_max + DOUBT_LIMIT;
         let job = move |disk: &Disk| Ok((disk.budget_bytes(&limits), disk.sweep(&plan, &limits)?));
-        let swept = self.always(limit, job).await;
+        let swept = self.always(Lane::Walk, "sweep", limit, job).await;
         let (budget_bytes, swept) = swept.map_err(|error| Error::Tier { action: "sweep", cause: error.into() })?;
         if let Some(swept) = swept {
             self.room.swept(budget_bytes, swept);

@@ -28,5 +28,6 @@ mod sweep;
 mod template;
 mod tier_conformance;
 mod tier_damage;
+mod tier_faults;
 mod tier_protocol;
 mod v1;

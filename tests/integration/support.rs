@@ -4,6 +4,7 @@ pub mod client;
 pub mod emulator;
 pub mod fault_server;
 pub mod faulty;
+pub mod instance;
 pub mod ministack;
 pub mod moto;
 pub mod proxy;

@@ -2,93 +2,24 @@
 //! never fails a read that the record can answer. A doubt or eviction that could not be written has failed, and says so."
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use cache_api::cache::{Ask, Cache, Read, Served};
+use cache_api::cache::Served;
 use cache_api::error::Error;
-use cache_api::freshness::{Moment, Policy, Stopwatch};
-use cache_api::record::{DirectoryRecord, Record};
-use cache_api::tier::{DirectoryTier, Doubted, Health, MemoryTier, Removed, SharedTier, TierName};
+use cache_api::freshness::Stopwatch;
+use cache_api::tier::{Doubted, Removed, TierName};
 use http::Method;
-use tempfile::TempDir;
 
 use super::support::client::{get, send};
 use super::support::faulty::{FaultyDirectory, SmallDirectory};
+use super::support::instance::Source;
 use super::support::serve::{Serve, vars};
 use super::support::tier::key;
 
 /// Every operation that changes something.
 const WRITES: [&str; 11] =
     ["chmod", "create", "fsync", "link", "mkdir", "rename", "rmdir", "truncate", "unlink", "utimens", "write"];
-
-/// A record of one directory.
-struct Source(TempDir);
-
-/// An instance on it and on a shared directory.
-struct Instance {
-    cache: Arc<Cache>,
-    tier: Arc<DirectoryTier>,
-}
-
-impl Source {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn put(&self, key: &str, body: &str) {
-        fs::write(self.0.path().join(key), body).unwrap();
-    }
-
-    async fn instance(&self, held: &Path) -> Instance {
-        self.hurried_instance(held, 1.0).await
-    }
-
-    async fn hurried_instance(&self, held: &Path, share: f64) -> Instance {
-        let record = DirectoryRecord::open(self.0.path(), 1 << 20).unwrap();
-        let tier = Arc::new(DirectoryTier::open(held, record.id()).await.unwrap().hurried(share));
-        // Looks at the directory for each read.
-        let policy = Policy { memory_max_age: Duration::ZERO, local_max_age: Duration::from_secs(3600), ..Policy::default() };
-        let cache = Cache::new(MemoryTier::new(64 << 20), Some(Arc::clone(&tier) as _), Arc::new(record), policy);
-        Instance { cache, tier }
-    }
-}
-
-impl Instance {
-    async fn read(&self, name: &str) -> Read {
-        self.cache.read(&key(name), ask()).await.unwrap()
-    }
-
-    /// Reads, and asserts what.
-    async fn assert_reads(&self, name: &str, body: &str, when: &str) -> Read {
-        let read = self.read(name).await;
-        assert_eq!(read.entry.body, body.as_bytes(), "{name} {when}");
-        read
-    }
-
-    async fn assert_absent(&self, name: &str, when: &str) {
-        let absent = self.cache.read(&key(name), ask()).await;
-        assert!(matches!(absent, Err(Error::NotFound { .. })), "{when}: {absent:?}");
-    }
-
-    async fn assert_takes_no_doubt(&self, name: &str, when: &str) {
-        let doubted = self.cache.doubt(&key(name)).await;
-        assert!(matches!(doubted, Err(Error::NotWritten { verb: "doubted", .. })), "{when}: {doubted:?}");
-        let evicted = self.cache.evict(&key(name)).await;
-        assert!(matches!(evicted, Err(Error::NotWritten { verb: "evicted", .. })), "{when}: {evicted:?}");
-    }
-
-    fn health(&self) -> Health {
-        self.tier.health()
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "as the doors do")]
-fn ask() -> Ask {
-    let monotonic = Instant::now();
-    Ask { now: Moment { wall: std::time::SystemTime::now().into(), monotonic }, deadline: monotonic + Duration::from_secs(60) }
-}
 
 fn every(operations: &[&str], fault: &str) -> Vec<String> {
     operations.iter().map(|operation| format!("{operation} * {fault}")).collect()
@@ -319,7 +250,7 @@ async fn a_failing_directory_is_shown_in_stats_and_logged_once() {
     let source = Source::new();
     source.put("a", "1");
     let settings = vars([("LOCAL_DATA_DIR", held.path().as_os_str()), ("CACHE_API_MEMORY_MAX_AGE", "0s".as_ref())]);
-    let server = Serve::start(&["--source", source.0.path().to_str().unwrap()], settings).await;
+    let server = Serve::start(&["--source", source.path().to_str().unwrap()], settings).await;
     let sound = get(server.address(), "/stats").await.json()["directory_health"].clone();
     assert_eq!((&sound["failures"], &sound["last_failure"]), (&0.into(), &serde_json::Value::Null), "{sound}");
 

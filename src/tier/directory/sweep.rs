@@ -63,7 +63,7 @@ impl Disk {
             swept: Swept { seen, ..Swept::default() },
             trash: Trash::open(self)?,
             retirement: Retirement::default(),
-            held: survey.held.iter().map(|key| key.bytes).sum(),
+            held: survey.bytes_seen(),
         };
         for orphan in &survey.orphans {
             sweep.discard(orphan);

@@ -121,6 +121,11 @@ impl DirectoryTier {
         self
     }
 
+    /// Bytes of the file system that the directory is on; `None` where it does not say.
+    pub async fn disk_bytes(&self) -> Option<u64> {
+        self.run(Lane::Look, "measure its disk", LOOK_LIMIT, Disk::disk_bytes).await.ok()
+    }
+
     /// Waits `share` as long as it would for everything, and leaves the directory alone for `share` as long: a test has less time
     /// than a reader.
     #[must_use]
@@ -158,7 +163,10 @@ impl DirectoryTier {
 
     async fn measure(&self) -> Result<()> {
         let (plan, limits) = (SweepPlan::new(touch::now().into(), room::MEASURE_TIME_MAX), Arc::clone(&self.room.limits));
-        let job = move |disk: &Disk| Ok((disk.budget_bytes(&limits), disk.survey(&plan, plan.time_max)?.bytes()));
+        let job = move |disk: &Disk| {
+            let held = disk.survey(&plan, plan.time_max)?.bytes();
+            Ok((disk.budget_bytes(&limits, held), held))
+        };
         let (budget_bytes, held) = self.run(Lane::Fill, "measure what is held", FILL_LIMIT, job).await?;
         self.room.measured(budget_bytes, held);
         Ok(())
@@ -262,6 +270,10 @@ impl SharedTier for DirectoryTier {
         let stored =
             self.run(Lane::Fill, "store a body", limit, move |disk| disk.store(&asked, &token, &entry, confirmed_at)).await;
         self.announced().pop(key);
+        if stored.as_ref().is_err_and(is_full) {
+            // Others have filled the disk since it was measured: the next store makes room.
+            self.room.forget();
+        }
         stored
     }
 
@@ -324,7 +336,10 @@ impl SharedTier for DirectoryTier {
         let (plan, limits) = (*plan, Arc::clone(&self.room.limits));
         // It ends by itself; past this it hangs.
         let limit = plan.time_max + DOUBT_LIMIT;
-        let job = move |disk: &Disk| Ok((disk.budget_bytes(&limits), disk.sweep(&plan, &limits)?));
+        let job = move |disk: &Disk| {
+            let swept = disk.sweep(&plan, &limits)?;
+            Ok((disk.budget_bytes(&limits, swept.map_or(0, |swept| swept.bytes)), swept))
+        };
         let swept = self.always(Lane::Walk, "sweep", limit, job).await;
         let (budget_bytes, swept) = swept.map_err(|error| Error::Tier { action: "sweep", cause: error.into() })?;
         if let Some(swept) = swept {
@@ -336,6 +351,13 @@ impl SharedTier for DirectoryTier {
     fn upkeep(&self) -> Upkeep {
         self.room.upkeep()
     }
+}
+
+/// Whether the disk had no room.
+fn is_full(error: &Error) -> bool {
+    let Error::Tier { cause, .. } = error else { return false };
+    let cause = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(cause, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 fn time_for(body_bytes: u64) -> Duration {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cache_api::cache::Served;
 use cache_api::error::Error;
 use cache_api::freshness::Stopwatch;
-use cache_api::tier::{Doubted, Removed, TierName};
+use cache_api::tier::{Doubted, Removed, SharedTier, TierName};
 use http::Method;
 
 use super::support::client::{get, send};
@@ -241,6 +241,28 @@ async fn a_file_system_that_is_full_then_read_only_then_gone_costs_no_read() {
         instance.assert_reads("small", "2", "gone").await;
         instance.assert_absent("absent", "gone").await;
     }
+}
+
+/// A disk that others fill: what we hold makes room for what is read, and what they hold stays.
+#[tokio::test]
+async fn on_a_disk_that_others_have_filled_what_was_used_longest_ago_makes_room() {
+    let Some(held) = SmallDirectory::mount(8 << 20, 4096) else { return };
+    let source = Source::new();
+    let body = |number: u32| number.to_string().repeat(300_000);
+    let one = source.instance(held.path()).await;
+    for number in 0..10 {
+        source.put(&number.to_string(), &body(number));
+        assert!(one.assert_reads(&number.to_string(), &body(number), "with room").await.stored);
+    }
+    let theirs = held.path().join("somebody else's");
+    let left = rustix::fs::statvfs(held.path()).unwrap();
+    fs::write(&theirs, vec![7; usize::try_from(left.f_bavail * left.f_frsize - (64 << 10)).unwrap()]).unwrap();
+    for (name, stored) in [("first", false), ("second", true), ("third", true)] {
+        source.put(name, &body(7));
+        let read = one.assert_reads(name, &body(7), "without room").await;
+        assert_eq!(read.stored, stored, "{name}: {:?} {:?}", one.tier.upkeep(), one.health());
+    }
+    assert!(fs::read(&theirs).unwrap().iter().all(|&byte| byte == 7));
 }
 
 /// What somebody sees who looks at three in the morning: which steps fail, how, and since when; and one line of log for each.

@@ -355,9 +355,12 @@ fn a_sweep_that_is_cut_short_does_its_part() {
 fn the_budget_is_what_is_set_or_what_the_disk_allows() {
     let kit = kit();
     fs::create_dir_all(&kit.disk.base).unwrap();
-    assert_eq!(kit.disk.budget_bytes(&budget(7)), 7);
-    let by_disk = kit.disk.budget_bytes(&Limits::default());
+    assert_eq!(kit.disk.budget_bytes(&budget(7), 0), 7);
+    let by_disk = kit.disk.budget_bytes(&Limits::default(), 0);
     assert!(by_disk > 0 && by_disk <= BUDGET_DEFAULT, "{by_disk}");
+    let disk_bytes = kit.disk.disk_bytes().unwrap();
+    let left = kit.disk.budget_bytes(&budget(u64::MAX), 0);
+    assert!(left > 0 && left < disk_bytes, "{left} of {disk_bytes}: never more than others leave");
 }
 
 #[test]

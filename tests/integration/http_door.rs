@@ -522,7 +522,8 @@ async fn a_condition_is_answered_by_what_the_record_has_and_not_by_what_is_held(
     assert_eq!(ask(&[("if-none-match", &etag)]).await.status, 304, "while it is so");
     let body = "a longer one";
     // Each asks about what is held, of which the record has another version by then.
-    let cases: [(&[(&str, &str)], u16, &str); 4] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+    let cases: [Case; 4] = [
         (&[("if-none-match", &etag)], 200, body),
         (&[("if-modified-since", &modified)], 200, body),
         (&[("range", "bytes=9-")], 206, "one"),

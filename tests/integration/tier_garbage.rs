@@ -11,8 +11,10 @@ use cache_api::tier::{SharedTier, Tier, TierName};
 use super::support::instance::Source;
 use super::support::tier::{all_files, file_named, files_named, kept, key, tier};
 
-/// What may be found in place of a file.
-const GARBAGE: [(&str, fn(&Path)); 9] = [
+/// What garbage is, and how it comes to be in place of a file.
+type Garbage = (&'static str, fn(&Path));
+
+const GARBAGE: [Garbage; 9] = [
     ("nothing", |path| fs::remove_file(path).unwrap()),
     ("an empty file", |path| write(path, &[])),
     ("zeros", |path| write(path, &vec![0; fs::read(path).unwrap().len()])),

@@ -46,6 +46,12 @@ pub enum StartError {
     /// LOCAL_DATA_DIR can never be a directory tier.
     #[error("{}; name a directory, or a place where one can be made", .0.cause_text())]
     LocalDataDir(#[source] Error),
+    /// The directory tier may take more than there is, and would never make room.
+    #[error("CACHE_API_LOCAL_BUDGET is more than the disk of LOCAL_DATA_DIR has; write at most {}MiB, or leave it out", .disk_bytes >> 20)]
+    LocalBudget {
+        /// What the disk has.
+        disk_bytes: u64,
+    },
     /// This binary was built without what the settings ask for.
     #[error("this binary was built without the feature `aws`; build it with it, or name a source directory")]
     NotBuiltIn,
@@ -57,7 +63,7 @@ pub enum StartError {
 /// The service that all front doors answer with.
 ///
 /// # Errors
-/// `Source`, `LocalDataDir`, `NotBuiltIn`.
+/// `Source`, `LocalDataDir`, `LocalBudget`, `NotBuiltIn`.
 pub async fn router(config: &Config) -> Result<Router, StartError> {
     let (cache, presign) = cache(config).await?;
     Ok(router_over(cache, presign, config))
@@ -212,6 +218,11 @@ async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
         Some(root) => {
             let limits = Limits { budget_bytes: config.local_budget_bytes, keep_warm: config.keep_warm.clone() };
             let tier = DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?;
+            if let (Some(budget), Some(disk_bytes)) = (limits.budget_bytes, tier.disk_bytes().await)
+                && budget > disk_bytes
+            {
+                return Err(StartError::LocalBudget { disk_bytes });
+            }
             Some(Arc::new(tier.within(limits)))
         }
         None => None,

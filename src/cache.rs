@@ -322,7 +322,7 @@ impl Cache {
 }
 
 /// What the cache holds and has answered; bytes with bookkeeping in memory, of bodies alone in the directory.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Head {
     /// Keys held in any tier.
     pub keys: u64,

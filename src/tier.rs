@@ -12,11 +12,13 @@ use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 
 pub mod directory;
+pub mod health;
 pub mod lease;
 pub mod memory;
 pub mod sweep;
 
 pub use directory::DirectoryTier;
+pub use health::Health;
 pub use lease::{Lease, LeaseMark, Leased, Leases};
 pub use memory::MemoryTier;
 pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
@@ -228,17 +230,6 @@ pub struct Listed {
     pub size: u64,
     /// When the record last said it is current.
     pub confirmed_at: Timestamp,
-}
-
-/// How a shared tier does, for `/stats`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Health {
-    /// Operations that failed or took too long since the start.
-    pub failures: u64,
-    /// Files that were found damaged since the start; the record was asked instead.
-    pub damaged: u64,
-    /// Whether the tier has failed repeatedly and is being left alone.
-    pub breaker_open: bool,
 }
 
 /// How much a shared tier keeps.

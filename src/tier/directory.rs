@@ -32,6 +32,7 @@ mod lease;
 mod listing;
 mod look;
 mod nonce;
+mod past;
 mod room;
 pub mod survey;
 mod sweep;
@@ -39,7 +40,7 @@ mod touch;
 mod view;
 
 use file::Made;
-use guard::{Guard, Lane};
+use guard::{Guard, Job, Lane};
 use layout::Disk;
 use room::{Room, Verdict};
 use touch::Touches;
@@ -105,7 +106,8 @@ impl DirectoryTier {
             room: Room::within(Limits::default()),
             announced: Mutex::new(LruCache::new(ANNOUNCED_MAX)),
         };
-        match tier.guard.run(Lane::Fill, FILL_LIMIT, move || prepare(&disk)).await {
+        let opening = Job { lane: Lane::Fill, action: "open", limit: FILL_LIMIT };
+        match tier.guard.run(opening, move || prepare(&disk)).await {
             Ok(Ok(())) => {}
             Ok(Err(unusable)) => return Err(Error::Tier { action: "open", cause: unusable.into() }),
             Err(error) => tracing::warn!(%error, "the shared directory cannot be used now, reads go on without it"),
@@ -117,6 +119,19 @@ impl DirectoryTier {
     #[must_use]
     pub fn within(mut self, limits: Limits) -> Self {
         self.room = Room::within(limits);
+        self
+    }
+
+    /// Bytes of the file system that the directory is on; `None` where it does not say.
+    pub async fn disk_bytes(&self) -> Option<u64> {
+        self.run(Lane::Look, "measure its disk", LOOK_LIMIT, Disk::disk_bytes).await.ok()
+    }
+
+    /// Waits `share` as long as it would for everything, and leaves the directory alone for `share` as long: a test has less time
+    /// than a reader.
+    #[must_use]
+    pub fn hurried(mut self, share: f64) -> Self {
+        self.guard = self.guard.hurried(share);
         self
     }
 
@@ -149,7 +164,10 @@ impl DirectoryTier {
 
     async fn measure(&self) -> Result<()> {
         let (plan, limits) = (SweepPlan::new(touch::now().into(), room::MEASURE_TIME_MAX), Arc::clone(&self.room.limits));
-        let job = move |disk: &Disk| Ok((disk.budget_bytes(&limits), disk.survey(&plan, plan.time_max)?.bytes()));
+        let job = move |disk: &Disk| {
+            let held = disk.survey(&plan, plan.time_max)?.bytes();
+            Ok((disk.budget_bytes(&limits, held), held))
+        };
         let (budget_bytes, held) = self.run(Lane::Fill, "measure what is held", FILL_LIMIT, job).await?;
         self.room.measured(budget_bytes, held);
         Ok(())
@@ -163,16 +181,19 @@ impl DirectoryTier {
         job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
         let disk = Arc::clone(&self.disk);
-        self.guard.run(lane, limit, move || job(&disk)).await.map_err(|error| Error::Tier { action, cause: error.into() })
+        let ran = self.guard.run(Job { lane, action, limit }, move || job(&disk)).await;
+        ran.map_err(|error| Error::Tier { action, cause: error.into() })
     }
 
     async fn always<T: Send + 'static>(
         &self,
+        lane: Lane,
+        action: &'static str,
         limit: Duration,
         job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let disk = Arc::clone(&self.disk);
-        self.guard.always(limit, move || job(&disk)).await
+        self.guard.always(Job { lane, action, limit }, move || job(&disk)).await
     }
 
     fn announced(&self) -> MutexGuard<'_, LruCache<Key, Token>> {
@@ -206,7 +227,8 @@ impl Tier for DirectoryTier {
     }
 
     async fn list(&self) -> Result<Vec<Listed>> {
-        self.always(WALK_LIMIT, Disk::list).await.map_err(|error| Error::Tier { action: "list", cause: error.into() })
+        let listed = self.always(Lane::Walk, "list", WALK_LIMIT, Disk::list).await;
+        listed.map_err(|error| Error::Tier { action: "list", cause: error.into() })
     }
 }
 
@@ -275,6 +297,10 @@ impl SharedTier for DirectoryTier {
         let stored =
             self.run(Lane::Fill, "store a body", limit, move |disk| disk.store(&asked, &token, &entry, confirmed_at)).await;
         self.announced().pop(key);
+        if stored.as_ref().is_err_and(is_full) {
+            // Others have filled the disk since it was measured: the next store makes room.
+            self.room.forget();
+        }
         stored
     }
 
@@ -292,13 +318,13 @@ impl SharedTier for DirectoryTier {
 
     async fn doubt(&self, key: &Key) -> Result<Doubted> {
         let asked = key.clone();
-        let doubted = self.always(DOUBT_LIMIT, move |disk| disk.doubt(&asked)).await;
+        let doubted = self.always(Lane::Doubt, "doubt", DOUBT_LIMIT, move |disk| disk.doubt(&asked)).await;
         doubted.map_err(|error| Error::NotWritten { key: key.clone(), verb: "doubted", cause: error.into() })
     }
 
     async fn evict(&self, key: &Key) -> Result<Removed> {
         let asked = key.clone();
-        let evicted = self.always(DOUBT_LIMIT, move |disk| disk.evict(&asked)).await;
+        let evicted = self.always(Lane::Doubt, "evict", DOUBT_LIMIT, move |disk| disk.evict(&asked)).await;
         evicted.map_err(|error| Error::NotWritten { key: key.clone(), verb: "evicted", cause: error.into() })
     }
 
@@ -317,23 +343,31 @@ impl SharedTier for DirectoryTier {
     }
 
     fn health(&self) -> Health {
+        let lanes = self.guard.lanes();
+        let all = [lanes.look, lanes.lift, lanes.fill, lanes.doubt, lanes.walk];
         Health {
-            failures: self.guard.failures(),
+            failures: all.iter().map(|lane| lane.failures).sum(),
             damaged: self.disk.damaged.load(Ordering::Relaxed),
-            breaker_open: self.guard.is_closed(),
+            breaker_open: all.iter().any(|lane| lane.closed),
+            lanes,
+            last_failure: self.guard.last_failure(),
         }
     }
 
     async fn usage(&self) -> Result<Usage> {
-        self.always(WALK_LIMIT, Disk::usage).await.map_err(|error| Error::Tier { action: "count", cause: error.into() })
+        let counted = self.always(Lane::Walk, "count", WALK_LIMIT, Disk::usage).await;
+        counted.map_err(|error| Error::Tier { action: "count", cause: error.into() })
     }
 
     async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>> {
         let (plan, limits) = (*plan, Arc::clone(&self.room.limits));
         // It ends by itself; past this it hangs.
         let limit = plan.time_max + DOUBT_LIMIT;
-        let job = move |disk: &Disk| Ok((disk.budget_bytes(&limits), disk.sweep(&plan, &limits)?));
-        let swept = self.always(limit, job).await;
+        let job = move |disk: &Disk| {
+            let swept = disk.sweep(&plan, &limits)?;
+            Ok((disk.budget_bytes(&limits, swept.map_or(0, |swept| swept.bytes)), swept))
+        };
+        let swept = self.always(Lane::Walk, "sweep", limit, job).await;
         let (budget_bytes, swept) = swept.map_err(|error| Error::Tier { action: "sweep", cause: error.into() })?;
         if let Some(swept) = swept {
             self.room.swept(budget_bytes, swept);
@@ -344,6 +378,13 @@ impl SharedTier for DirectoryTier {
     fn upkeep(&self) -> Upkeep {
         self.room.upkeep()
     }
+}
+
+/// Whether the disk had no room.
+fn is_full(error: &Error) -> bool {
+    let Error::Tier { cause, .. } = error else { return false };
+    let cause = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(cause, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 fn time_for(body_bytes: u64) -> Duration {

@@ -1,6 +1,7 @@
 //! The real binary killed at the worst moments, two of it in one LOCAL_DATA_DIR, and directories that are of no use.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
@@ -236,11 +237,12 @@ async fn a_directory_that_is_full_costs_no_read() {
 }
 
 #[tokio::test]
-async fn a_file_in_place_of_the_directory_is_refused_at_the_start() {
+async fn a_file_or_a_link_to_nothing_in_place_of_the_directory_is_refused_at_the_start() {
     let place = Place::with(OLD);
-    let file = place.held.path().join("file");
+    let [file, link] = ["file", "link"].map(|name| place.held.path().join(name));
     fs::write(&file, "precious").unwrap();
-    for named in [file.clone(), file.join("below")] {
+    symlink("nowhere", &link).unwrap();
+    for named in [file.clone(), file.join("below"), link.clone(), link.join("below")] {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--source", place.source.path().to_str().unwrap()];
         let end = run_to_end(&arguments, vars([("LOCAL_DATA_DIR", &named)])).await;
         assert!(end.status.code().is_some_and(|code| code != 0), "{end:?}");
@@ -249,4 +251,5 @@ async fn a_file_in_place_of_the_directory_is_refused_at_the_start() {
         assert!(!end.stderr.contains("panicked"), "{}", end.stderr);
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    assert!(!place.held.path().join("nowhere").exists(), "nothing is made behind a link");
 }

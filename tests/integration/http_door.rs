@@ -265,3 +265,40 @@ async fn an_object_that_has_just_come_is_there_after_a_refresh() {
     assert_eq!(door.ask(Method::PUT, target).await.status, 200);
     assert_eq!(door.get(target).await.text(), "late");
 }
+
+/// Pitfall 4: a tier answers 304 or 416 although it is itself stale. The record is asked first, then the condition answered, then
+/// the range.
+#[tokio::test]
+async fn a_condition_is_answered_by_what_the_record_has_and_not_by_what_is_held() {
+    let (source, held) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let object = source.path().join("a.txt");
+    fs::write(&object, "short").unwrap();
+    let variables = vars([
+        ("LOCAL_DATA_DIR", held.path().as_os_str()),
+        ("CACHE_API_MEMORY_MAX_AGE", "0s".as_ref()),
+        ("CACHE_API_LOCAL_MAX_AGE", "0s".as_ref()),
+    ]);
+    let server = Serve::start(&["--source", source.path().to_str().unwrap()], variables).await;
+    let ask = async |headers: &[(&str, &str)]| send(server.address(), Method::GET, "/cache/a.txt", headers, "").await;
+    let old = ask(&[]).await;
+    let (etag, modified) = (old.header("etag").to_owned(), old.header("last-modified").to_owned());
+    assert_eq!(ask(&[("if-none-match", &etag)]).await.status, 304, "while it is so");
+    let body = "a longer one";
+    // Each asks about what is held, of which the record has another version by then.
+    type Case<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+    let cases: [Case; 4] = [
+        (&[("if-none-match", &etag)], 200, body),
+        (&[("if-modified-since", &modified)], 200, body),
+        (&[("range", "bytes=9-")], 206, "one"),
+        (&[("range", "bytes=9-"), ("if-range", &etag)], 200, body),
+    ];
+    for (headers, status, expected) in cases {
+        fs::write(&object, "short").unwrap();
+        ask(&[]).await;
+        fs::write(&object, body).unwrap();
+        let later = fs::metadata(&object).unwrap().modified().unwrap() + std::time::Duration::from_secs(2);
+        fs::File::options().write(true).open(&object).unwrap().set_modified(later).unwrap();
+        let answer = ask(headers).await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (status, expected), "{headers:?}");
+    }
+}

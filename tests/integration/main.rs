@@ -31,5 +31,8 @@ mod sweep;
 mod template;
 mod tier_conformance;
 mod tier_damage;
+mod tier_faults;
+mod tier_foreign;
+mod tier_garbage;
 mod tier_protocol;
 mod v1;

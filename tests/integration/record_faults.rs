@@ -157,6 +157,7 @@ async fn the_log_learns_what_the_caller_does_not() {
     }
 }
 
+/// Pitfall 11: a part's length is stored as the object's length. What is shorter than was announced is no object.
 #[tokio::test]
 async fn a_cut_body_is_fetched_again_and_then_given_up() {
     let site = Site::start().await;

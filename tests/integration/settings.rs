@@ -92,6 +92,27 @@ async fn a_source_inside_the_directory_tier_is_refused() {
 }
 
 #[tokio::test]
+async fn budgets_that_cannot_be_are_refused_and_say_what_can() {
+    let source = tempfile::tempdir().unwrap();
+    for (name, value, advice) in [
+        ("CACHE_API_LOCAL_BUDGET", "0B", "write at least 64MiB"),
+        ("CACHE_API_LOCAL_BUDGET", "-1GiB", "write one such as 256MiB or 10GB"),
+        ("CACHE_API_LOCAL_BUDGET", "0", "write 0MiB or 0GiB"),
+        ("CACHE_API_LOCAL_BUDGET", "8000PiB", "more than the disk of LOCAL_DATA_DIR has; write at most "),
+        ("CACHE_API_MEMORY_BUDGET", "0MiB", "write at least 16MiB"),
+        ("CACHE_API_MEMORY_BUDGET", "-1GiB", "write one such as 256MiB or 10GB"),
+        ("CACHE_API_MEMORY_BUDGET", "8000PiB", "more memory than there is; write at most "),
+    ] {
+        let held = tempfile::tempdir().unwrap();
+        let settings = vars([("LOCAL_DATA_DIR", held.path().as_os_str()), (name, value.as_ref())]);
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--source", source.path().to_str().unwrap()];
+        let end = run_to_end(&arguments, settings).await;
+        assert!(!end.status.success() && end.stdout.is_empty() && !end.stderr.contains("panicked"), "{name}={value}: {end:?}");
+        assert!(end.stderr.contains(name) && end.stderr.contains(advice), "{name}={value}: {}", end.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_value_that_is_no_text_is_refused_without_a_panic() {
     let end = run_to_end(&["serve"], vars([("AWS_BUCKET_NAME", OsString::from_vec(b"\xff\xfe".to_vec()))])).await;
     assert_refused(&end);

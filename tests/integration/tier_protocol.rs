@@ -172,3 +172,39 @@ async fn a_use_is_noted_by_the_mtime_of_the_state() {
     tokio::time::timeout(Duration::from_secs(2), noted).await.expect("noted");
     assert_eq!(tier.get(&key).await.unwrap(), Some(kept("1", "body")));
 }
+
+/// Every file, its name and its bytes, with what is random in them marked. If this fails, instances of two releases on one
+/// directory misread each other until `layout::LAYOUT` is another.
+#[tokio::test]
+async fn the_files_of_a_key_are_named_and_written_as_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let tier = tier(dir.path()).await;
+    tier.put(&key("a"), kept("1", "body")).await.unwrap();
+    let token = fs::read_to_string(file_named(dir.path(), "doubt")).unwrap();
+    let body = file_named(dir.path(), ".body").file_name().unwrap().to_str().unwrap().to_owned();
+    let files = all_files(dir.path()).into_iter().map(|path| {
+        let name = path.strip_prefix(dir.path()).unwrap().to_str().unwrap().replace(&body, "BODY");
+        let text = fs::read_to_string(&path).unwrap().replace(&token, "TOKEN").replace(&body, "BODY");
+        let is_nonce = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (name, if is_nonce { "NONCE".to_owned() } else { text })
+    });
+    // The record's id is the hash of "the bucket", the key's is SHA-256 of "a".
+    let base = ".cache/v1/da02833b19677bb9e5ba0b66e9bfe72b";
+    let place = format!("{base}/ca/ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb");
+    let state = concat!(
+        r#"{"key":"a","version":{"etag":"\"1\"","last_modified":1700000000000},"facts":{"size":4,"content_type":null,"#,
+        r#""content_encoding":null,"checksum":"988f898b53473fcd"},"body":"BODY","confirmed_at":1700000100000,"token":"TOKEN"}"#,
+    );
+    let expected = [
+        (format!("{place}/BODY"), "body"),
+        (format!("{place}/doubt"), "TOKEN"),
+        (format!("{place}/state.json"), state),
+        (format!("{base}/ca/epoch"), "NONCE"),
+        (format!("{base}/epoch"), "NONCE"),
+        ("a".to_owned(), "body"),
+    ];
+    let expected: Vec<_> = expected.map(|(name, text)| (name, text.to_owned())).into();
+    assert_eq!(files.collect::<Vec<_>>(), expected, "layout changed: raise its version");
+    let (id, word) = body.strip_suffix(".body").unwrap().split_once('.').unwrap();
+    assert_eq!((id, word.len(), token.len()), ("bc5fac6c5293d393", 32, 32), "layout changed: raise its version");
+}

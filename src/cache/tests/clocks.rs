@@ -4,7 +4,8 @@ use super::fake_record::Mood;
 use super::world::assert_unreachable;
 use super::world::{World, body};
 
-const HOUR: i64 = 60 * 60 * 1000;
+const MINUTE: i64 = 60 * 1000;
+const HOUR: i64 = 60 * MINUTE;
 
 /// Reads at 0 s, changes the object, reads by the given clocks.
 async fn body_after_a_change(world: &World, one: &super::world::Instance, wall_millis: i64, monotonic_millis: u64) -> String {
@@ -43,7 +44,8 @@ async fn a_monotonic_clock_that_stood_still_makes_nothing_young() {
 /// CACHE_API_MEMORY_MAX_AGE without asking the record, whatever the clocks say."
 #[tokio::test]
 async fn a_doubt_is_seen_after_memory_max_age_whatever_the_clocks_say() {
-    for (wall_millis, monotonic_millis) in [(1_000 - HOUR, 1_000), (1_000, 0), (1_000 + HOUR, 1_000)] {
+    let clocks = [(1_000 - HOUR, 1_000), (1_000 - MINUTE, 1_000), (1_000, 0), (1_000 + MINUTE, 1_000), (1_000 + HOUR, 1_000)];
+    for (wall_millis, monotonic_millis) in clocks {
         let (world, one, two) = World::read_by_two().await;
         world.record.set("a", "2");
         one.doubt("a").await;
@@ -69,25 +71,30 @@ async fn a_clock_set_back_by_an_hour_gives_a_stale_entry_no_more_time() {
 
 /// "Times are [...] kept in the record's time (our clock corrected by the record's `Date`)", from the first answer on.
 #[tokio::test]
-async fn an_instance_whose_clock_is_an_hour_fast_lets_nobody_believe_longer() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let (fast, right) = (world.instance().await, world.instance().await);
-    world.record.show_clock(Some(-HOUR));
-    fast.reading("a", fast.by_clocks(HOUR, 0)).await.unwrap().unwrap();
-    world.record.show_clock(Some(0));
-    world.record.set("a", "2");
-    assert_eq!(body(&right.read("a", 61_000).await.unwrap()), "2");
-    assert_eq!(body(&fast.reading("a", fast.by_clocks(HOUR + 62_000, 62_000)).await.unwrap().unwrap()), "2");
+async fn an_instance_whose_clock_is_fast_lets_nobody_believe_longer() {
+    for ahead in [MINUTE, HOUR] {
+        let world = World::new();
+        world.record.set("a", "1");
+        let (fast, right) = (world.instance().await, world.instance().await);
+        world.record.show_clock(Some(-ahead));
+        fast.reading("a", fast.by_clocks(ahead, 0)).await.unwrap().unwrap();
+        world.record.show_clock(Some(0));
+        world.record.set("a", "2");
+        assert_eq!(body(&right.read("a", 61_000).await.unwrap()), "2", "{ahead}");
+        let later = fast.reading("a", fast.by_clocks(ahead + 62_000, 62_000)).await.unwrap().unwrap();
+        assert_eq!(body(&later), "2", "{ahead}");
+    }
 }
 
 #[tokio::test]
-async fn an_instance_whose_clock_is_an_hour_slow_keeps_what_it_fills() {
-    let world = World::new();
-    world.record.set("a", "1");
-    let slow = world.instance().await;
-    world.record.show_clock(Some(HOUR));
-    slow.reading("a", slow.by_clocks(-HOUR, 0)).await.unwrap().unwrap();
-    let hit = slow.reading("a", slow.by_clocks(10 - HOUR, 10)).await.unwrap().unwrap();
-    assert_eq!((body(&hit).as_str(), hit.served), ("1", super::world::MEMORY_HIT));
+async fn an_instance_whose_clock_is_slow_keeps_what_it_fills() {
+    for behind in [MINUTE, HOUR] {
+        let world = World::new();
+        world.record.set("a", "1");
+        let slow = world.instance().await;
+        world.record.show_clock(Some(behind));
+        slow.reading("a", slow.by_clocks(-behind, 0)).await.unwrap().unwrap();
+        let hit = slow.reading("a", slow.by_clocks(10 - behind, 10)).await.unwrap().unwrap();
+        assert_eq!((body(&hit).as_str(), hit.served), ("1", super::world::MEMORY_HIT), "{behind}");
+    }
 }

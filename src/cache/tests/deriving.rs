@@ -45,6 +45,8 @@ async fn a_value_is_made_once_for_all_who_ask_at_the_same_time() {
 
 /// Promise 19: "A doubt after which the record says that nothing has changed moves no body, and drops nothing that was
 /// computed from it."
+/// Pitfall 8: a refresh drops every dependent result at once. And pitfall 7, as far as there are values made of bodies: they are
+/// kept by the version they were made of.
 #[tokio::test]
 async fn a_value_outlives_a_doubt_that_ends_in_the_same_version_and_no_other() {
     let world = World::new();

@@ -62,7 +62,11 @@ impl Disk {
     /// Removes the state, its view and its body. Whatever of it a crash leaves is removed by the next eviction or the sweep.
     fn take_away(&self, key: &Key, place: &Place) -> io::Result<Removed> {
         let state = file::read_small(&place.state())?;
-        let removed = found(fs::remove_file(place.state()))?;
+        // Only what is not there is gone: a stale handle may lead to a state that could stand in for the record later.
+        let removed = match fs::remove_file(place.state()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            outcome => Some(outcome?),
+        };
         fail_point!("evict-state-removed", |_| std::process::abort());
         // Nothing is believed any more, so that the eviction has succeeded; what may still fail is tidying up after it.
         let hidden = view::hide(&self.root, key, place);

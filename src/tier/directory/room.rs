@@ -63,6 +63,7 @@ impl Room {
     pub fn judge(&self, bytes: u64) -> Verdict {
         let mut known = self.known();
         match known.held {
+            None if self.since_start.elapsed() < known.rests_until => Verdict::Full,
             None => Verdict::MeasureFirst,
             Some(held) if held.saturating_add(bytes) <= known.budget_bytes => {
                 known.held = Some(held + bytes);
@@ -82,6 +83,11 @@ impl Room {
     pub fn swept(&self, budget_bytes: u64, swept: Swept) {
         self.measured(budget_bytes, swept.bytes);
         self.known().last_sweep = Some(swept);
+    }
+
+    /// Knows no longer what is held, so that it is measured again.
+    pub fn forget(&self) {
+        self.known().held = None;
     }
 
     /// Takes down that something was not stored, for there was no room.
@@ -124,5 +130,7 @@ mod tests {
         assert_eq!(room.judge(20), Verdict::Full);
         assert_eq!(room.judge(10), Verdict::Fits, "what fits is stored all the same");
         assert_eq!(room.upkeep().not_stored, 1);
+        room.forget();
+        assert_eq!(room.judge(10), Verdict::Full, "nothing is measured while it rests");
     }
 }

@@ -39,12 +39,19 @@ const DISK_PERCENT_MAX: u64 = 80;
 const LOCK_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
 impl Disk {
-    /// What the directory may take of the disk, in bytes.
-    pub fn budget_bytes(&self, limits: &Limits) -> u64 {
-        limits.budget_bytes.unwrap_or_else(|| {
-            let disk = rustix::fs::statvfs(&self.base).ok().map(|disk| disk.f_blocks.saturating_mul(disk.f_frsize));
-            disk.map_or(BUDGET_DEFAULT, |bytes| BUDGET_DEFAULT.min(bytes / 100 * DISK_PERCENT_MAX))
-        })
+    /// What the directory may take of the disk, in bytes, where it takes `held` now: what is set, and no more than others have
+    /// left of the disk. Of what is free a tenth stays so, for what a file takes besides its blocks.
+    pub fn budget_bytes(&self, limits: &Limits, held: u64) -> u64 {
+        let Ok(disk) = rustix::fs::statvfs(&self.base) else { return limits.budget_bytes.unwrap_or(BUDGET_DEFAULT) };
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let default = || BUDGET_DEFAULT.min(bytes(disk.f_blocks) / 100 * DISK_PERCENT_MAX);
+        limits.budget_bytes.unwrap_or_else(default).min(held.saturating_add(bytes(disk.f_bavail) / 10 * 9))
+    }
+
+    /// Bytes of the file system, whoever takes them.
+    pub fn disk_bytes(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.base)?;
+        Ok(disk.f_blocks.saturating_mul(disk.f_frsize))
     }
 
     /// Sweeps as `plan` says; `None` where somebody else is at it.
@@ -54,16 +61,17 @@ impl Disk {
         // The other half is for doing something about it.
         let mut survey = self.survey(plan, plan.time_max / 2)?;
         let seen = survey.seen;
-        let budget = self.budget_bytes(limits);
+        let mut trash = Trash::open(self)?;
+        let budget = self.budget_bytes(limits, survey.bytes().saturating_add(trash.measure()?));
         let room = budget.saturating_sub(plan.room_bytes);
         let mut sweep = Sweep {
             disk: self,
             plan,
             watch,
             swept: Swept { seen, ..Swept::default() },
-            trash: Trash::open(self)?,
+            trash,
             retirement: Retirement::default(),
-            held: survey.held.iter().map(|key| key.bytes).sum(),
+            held: survey.bytes_seen(),
         };
         for orphan in &survey.orphans {
             sweep.discard(orphan);

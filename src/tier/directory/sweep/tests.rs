@@ -178,7 +178,7 @@ fn a_directory_without_a_state_goes_after_a_day_and_the_epochs_are_replaced() {
     assert_eq!(kit.disk.doubt(&key("a")).unwrap(), Doubted::NobodyHeld);
 }
 
-/// The frozen filler: it wakes when its token is gone, and what it writes is not believed.
+/// Pitfall 17, the frozen filler: it wakes when its token is gone, and what it writes is not believed.
 #[test]
 fn a_fill_that_sleeps_through_a_sweep_is_overtaken() {
     let kit = kit();
@@ -266,6 +266,38 @@ fn an_inode_is_counted_once_whatever_its_names_and_whoever_sweeps() {
     assert!(fs::read(body).is_ok() && kit.dir.path().join("b").exists(), "and neither the body nor another's view");
 }
 
+/// Pitfall 12, within one sweep: what goes to the trash as superseded does not count once more when its key is evicted.
+#[test]
+fn a_superseded_body_makes_room_once() {
+    let kit = kit();
+    for name in ["a", "b", "c", "d"] {
+        let token = kit.hold(name, "1", HOUR);
+        for body in ["2", "3", "4", "5"] {
+            kit.store(name, &token, body);
+        }
+    }
+    let swept = kit.sweep(&plan(GRACE * 2), &budget(0));
+    assert_eq!((swept.trashed, swept.evicted, swept.keys, swept.bytes), (20, 4, 0, 0), "{swept:?}");
+    assert_eq!(kit.held(), [""; 0]);
+}
+
+/// A clock that is wrong by a minute, either way.
+#[test]
+fn a_sweep_by_a_clock_that_is_wrong_by_a_minute_takes_nothing_that_is_in_use() {
+    let kit = kit();
+    let token = kit.hold("a", "1", Duration::ZERO);
+    kit.store("a", &token, "2");
+    kit.announce("being filled");
+    let minute = Duration::from_secs(60);
+    let wrong = [plan(minute), SweepPlan { now: Timestamp::from_millis(now().as_millis() - 60_000), ..plan(Duration::ZERO) }];
+    for plan in wrong {
+        let swept = kit.sweep(&plan, &budget(100 * BLOCK));
+        let idle = Swept { seen: 1.0, keys: 1, bytes: 5 * BLOCK, ..Swept::default() };
+        assert_eq!(swept, idle);
+    }
+    assert_eq!(fs::read(kit.body("a")).unwrap(), b"2");
+}
+
 /// Promise 13: "of what others keep in LOCAL_DATA_DIR nothing is changed or removed."
 #[test]
 fn nothing_that_is_not_ours_is_touched() {
@@ -314,6 +346,7 @@ fn a_view_that_a_crash_left_is_found_by_its_inode() {
     assert!(!kit.place("dir/a").dir.exists());
 }
 
+/// Pitfalls 15 and 17: a lock may hold within one host only, and its holder may be frozen; all that it does is save work.
 #[test]
 fn one_sweeps_at_a_time_and_a_frozen_one_is_not_waited_for() {
     let kit = kit();
@@ -344,9 +377,12 @@ fn a_sweep_that_is_cut_short_does_its_part() {
 fn the_budget_is_what_is_set_or_what_the_disk_allows() {
     let kit = kit();
     fs::create_dir_all(&kit.disk.base).unwrap();
-    assert_eq!(kit.disk.budget_bytes(&budget(7)), 7);
-    let by_disk = kit.disk.budget_bytes(&Limits::default());
+    assert_eq!(kit.disk.budget_bytes(&budget(7), 0), 7);
+    let by_disk = kit.disk.budget_bytes(&Limits::default(), 0);
     assert!(by_disk > 0 && by_disk <= BUDGET_DEFAULT, "{by_disk}");
+    let disk_bytes = kit.disk.disk_bytes().unwrap();
+    let left = kit.disk.budget_bytes(&budget(u64::MAX), 0);
+    assert!(left > 0 && left < disk_bytes, "{left} of {disk_bytes}: never more than others leave");
 }
 
 #[test]

@@ -28,6 +28,12 @@ impl Trash {
         }
     }
 
+    /// Bytes of disk that are here now.
+    pub fn measure(&mut self) -> io::Result<u64> {
+        self.bytes = read(&self.dir)?.iter().filter(|file| file.is_trash()).map(|file| blocks(file.length)).sum();
+        Ok(self.bytes)
+    }
+
     /// Moves a file here. Who has it open reads on; who has only learnt its name asks the record.
     pub fn take(&mut self, path: &Path) -> io::Result<()> {
         let unused = self.dir.join(format!("{}{}", unused_word(), BodyName::SUFFIX));

@@ -44,20 +44,26 @@ pub struct HeldKey {
     pub hash: KeyHash,
     /// The mtime of its state.
     pub used: Timestamp,
+    /// What its eviction makes room for, besides its orphans.
     pub bytes: u64,
 }
 
 /// A file that nobody has named for the grace.
 pub struct Orphan {
     pub path: PathBuf,
-    /// What it counts for in what is held; 0 where no key's sum has it.
+    /// What it counts for in what is held; 0 where it is another name of what is counted, or belongs to no key.
     pub bytes: u64,
 }
 
 impl Survey {
     /// Bytes that are held in the whole directory, as far as one can tell from what was seen.
     pub fn bytes(&self) -> u64 {
-        (self.held.iter().map(|key| key.bytes).sum::<u64>() as f64 / self.seen) as u64
+        (self.bytes_seen() as f64 / self.seen) as u64
+    }
+
+    /// Bytes that are held in what was seen: those of keys and of orphans, each once.
+    pub fn bytes_seen(&self) -> u64 {
+        self.held.iter().map(|key| key.bytes).chain(self.orphans.iter().map(|orphan| orphan.bytes)).sum()
     }
 }
 
@@ -103,14 +109,13 @@ impl Survey {
         let is_old = |file: &&&Named| plan.now.since(file.changed) >= plan.grace;
         let mut orphans: Vec<_> = bulky.iter().filter(is_old).copied().collect();
         match state {
-            Some(state) => {
+            Some(_) => {
                 // A key's only body is the one its state names, or there is none of that name and the next fill brings another.
                 let named = match bulky.len() {
                     0 | 1 => None,
                     _ => file::read_small(&dir.join("state.json"))?.and_then(|bytes| decode(&bytes)).map(|state| state.body),
                 };
                 orphans.retain(|file| file.is_temporary() || named.as_ref().is_some_and(|named| !file.is(named)));
-                self.held.push(HeldKey { hash, used: state.modified, bytes: KEY_BYTES + distinct(&bulky) });
             }
             None => {
                 let times = files.iter().map(|file| file.changed);
@@ -124,12 +129,21 @@ impl Survey {
                 }
             }
         }
-        for orphan in orphans {
-            // A temporary that has become a body is one file under two names.
-            let is_counted = state.is_some() && !bulky.iter().any(|file| file.inode == orphan.inode && file.name != orphan.name);
-            let bytes = if is_counted { blocks(orphan.length) } else { 0 };
-            self.orphans.push(Orphan { path: dir.join(&orphan.name), bytes });
+        let orphans: Vec<_> = orphans
+            .into_iter()
+            .map(|orphan| {
+                // A temporary that has become a body is one file under two names.
+                let is_counted =
+                    state.is_some() && !bulky.iter().any(|file| file.inode == orphan.inode && file.name != orphan.name);
+                Orphan { path: dir.join(&orphan.name), bytes: if is_counted { blocks(orphan.length) } else { 0 } }
+            })
+            .collect();
+        if let Some(state) = state {
+            let all = KEY_BYTES + distinct(&bulky);
+            let bytes = all - orphans.iter().map(|orphan| orphan.bytes).sum::<u64>();
+            self.held.push(HeldKey { hash, used: state.modified, bytes });
         }
+        self.orphans.extend(orphans);
         Ok(())
     }
 

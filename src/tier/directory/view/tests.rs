@@ -116,6 +116,33 @@ fn of_two_keys_that_cannot_both_be_files_one_is_shown() {
     assert_eq!(kit.shows("c/d").unwrap(), "below");
 }
 
+/// On a file system that does not tell `A` from `a`, the one's view is found where the other's would be.
+#[test]
+fn of_two_keys_that_differ_in_case_alone_who_came_first_is_shown() {
+    let kit = kit();
+    kit.store("dir/a", "first");
+    fs::hard_link(kit.path("dir/a"), kit.path("dir/A")).unwrap();
+    let second = kit.store("dir/A", "second");
+    kit.store("dir/A", "second again");
+    assert_eq!(kit.shows("dir/A").unwrap(), "first");
+    kit.disk.evict(&second).unwrap();
+    assert_eq!((kit.shows("dir/A").as_deref(), kit.shows("dir/a").as_deref()), (Some("first"), Some("first")));
+    // Where they are two, both are shown.
+    kit.store("other/a", "lower");
+    kit.store("other/A", "upper");
+    assert_eq!((kit.shows("other/a").as_deref(), kit.shows("other/A").as_deref()), (Some("lower"), Some("upper")));
+}
+
+#[test]
+fn a_key_of_1024_bytes_is_shown_where_its_segments_are_file_names() {
+    let kit = kit();
+    let longest = ["s".repeat(204).as_str(); 5].join("/");
+    assert_eq!(longest.len(), 1024);
+    kit.store(&longest, "deep");
+    assert_eq!(kit.shows(&longest).unwrap(), "deep");
+    kit.store(&"k".repeat(1024), "stored, and not shown");
+}
+
 #[test]
 fn keys_that_are_no_file_names_have_no_view_and_are_stored() {
     let kit = kit();

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::tier::directory::layout::unused_word;
 
@@ -53,10 +55,11 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Writes `content` into the file at `path`, or makes it. Who reads meanwhile may find a mixture.
 ///
-/// NFS promises that who opens the file after this sees it.
+/// NFS promises that who opens the file after this sees it. What has another name as well, or leads to another file, is somebody
+/// else's too: it is replaced.
 pub(super) fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let write = || {
-        let file = OpenOptions::new().write(true).open(path)?;
+        let Some(file) = open_own(path)? else { return replace(path, content) };
         file.write_all_at(content, 0)?;
         if file.metadata()?.len() != content.len() as u64 {
             file.set_len(content.len() as u64)?;
@@ -70,6 +73,21 @@ pub(super) fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
     match create(path, content)? {
         Made::Here => Ok(()),
         Made::Before => write(),
+    }
+}
+
+/// Opens the file at `path` to write into it; `None` where that is no file, or not one of ours alone.
+fn open_own(path: &Path) -> io::Result<Option<File>> {
+    // A FIFO would wait for a reader.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+        Ok(file) => {
+            let metadata = file.metadata()?;
+            Ok((metadata.is_file() && metadata.nlink() == 1).then_some(file))
+        }
+        Err(error) if is_gone(&error) => Err(error),
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -194,6 +212,17 @@ mod tests {
             assert_eq!(read_small(&path).unwrap().unwrap(), b"new", "over {before:?}");
             assert_eq!(names(dir.path()), ["epoch"]);
         }
+        let (foreign, linked) = (dir.path().join("foreign"), dir.path().join("linked"));
+        fs::write(&foreign, "somebody's").unwrap();
+        fs::hard_link(&foreign, &linked).unwrap();
+        for target in [foreign.as_path(), Path::new("nowhere")] {
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            overwrite(&path, b"new").unwrap();
+            assert_eq!(read_small(&path).unwrap().unwrap(), b"new", "over a link to {target:?}");
+        }
+        overwrite(&linked, b"new").unwrap();
+        assert_eq!(fs::read(&foreign).unwrap(), b"somebody's");
         let error = overwrite(&dir.path().join("gone/epoch"), b"new").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }

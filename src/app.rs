@@ -8,6 +8,7 @@ use axum::Router;
 use crate::cache::Cache;
 use crate::config::{Config, RecordConfig};
 use crate::doctor::{self, Finding, Report, Scope};
+use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
 use crate::function::{Registry, builtin};
@@ -230,16 +231,15 @@ fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
 }
 
 fn record(config: &Config) -> Result<(Arc<dyn Record>, Links), StartError> {
-    // A body that fills more than the budget cannot be served from memory.
-    let size_max = config.memory_budget_bytes;
+    let budget = Budget::new(config.memory_budget_bytes);
     match &config.record {
         RecordConfig::Directory { root } => {
-            Ok((Arc::new(DirectoryRecord::open(root, size_max).map_err(StartError::Source)?), None))
+            Ok((Arc::new(DirectoryRecord::open(root, budget).map_err(StartError::Source)?), None))
         }
         #[cfg(feature = "aws")]
         RecordConfig::S3 { bucket, prefix, endpoint } => {
             let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone(), endpoint: endpoint.clone() };
-            let record = Arc::new(S3Record::new(location, size_max));
+            let record = Arc::new(S3Record::new(location, budget));
             let presign = (config.redirect == Switch::On).then(|| Arc::clone(&record) as Arc<dyn Presign>);
             Ok((record, presign))
         }

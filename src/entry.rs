@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::freshness::Timestamp;
 
+mod body;
+mod budget;
+
+pub use body::{Body, Chunks, Parts};
+pub use budget::{Budget, NoRoom, Room};
+
 /// Which content of a key, in the record's own words. Opaque: compared, never interpreted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Version {
@@ -36,8 +42,9 @@ pub struct Facts {
     pub content_type: Option<Box<str>>,
     /// The coding the object is stored in (`gzip`), as the record gave it; `None` for none.
     pub content_encoding: Option<Box<str>>,
-    /// Checksum of the body.
-    pub checksum: Checksum,
+    /// Checksum of the body; `None` of a large one that nobody has read to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksum>,
     /// The name by which the record gives these very bytes after the key has changed; `None` where it keeps no old versions.
     // Left out where there is none: a state that was written before there was such a field reads the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +59,7 @@ pub struct Entry {
     /// What is known of the body.
     pub facts: Facts,
     /// The bytes as they are in the record.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Entry {
@@ -62,10 +69,10 @@ impl Entry {
             size: body.len() as u64,
             content_type: media.content_type.map(Into::into),
             content_encoding: media.content_encoding.map(Into::into),
-            checksum: Checksum::of(&body),
+            checksum: Some(Checksum::of(&body)),
             version_id: None,
         };
-        Self { version, facts, body }
+        Self { version, facts, body: body.into() }
     }
 
     /// Adds the name by which the record keeps this version.

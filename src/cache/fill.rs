@@ -100,6 +100,7 @@ impl<'a> Fill<'a> {
                 let served = if in_hand.is_some() { Served::Replaced } else { Served::Filled };
                 self.keep(Arc::new(entry), None, served).await
             }
+            (Ok(Fetched::Large(_)), _) => todo!(),
             (Ok(Fetched::Unchanged), Some(in_hand)) => {
                 self.keep(in_hand.entry, in_hand.state, Served::Confirmed(in_hand.tier)).await
             }

@@ -57,7 +57,10 @@ impl View {
     pub async fn frame(&self, key: &Key, entry: &Arc<Entry>) -> Result<Arc<Frame>> {
         let format = Format::of(key, &entry.facts)?;
         let (owned, frame_bytes_max) = (key.clone(), self.frame_bytes_max);
-        self.derive("frame", key, entry, move |entry| codec::parse_frame(&owned, format, &entry.body, frame_bytes_max)).await
+        self.derive("frame", key, entry, move |entry| {
+            codec::parse_frame(&owned, format, entry.body.whole().unwrap(), frame_bytes_max)
+        })
+        .await
     }
 
     /// A value made of an entry: once a version, off the async workers, kept under the memory budget.

@@ -76,10 +76,10 @@ fn part(request: &Request, read: &Read, now: Timestamp) -> Part {
 /// The body, or the part of it that is asked for, which is said.
 fn body(part: Part, key: &Key, entry: &Entry) -> Result<Response, Problem> {
     match part {
-        Part::Whole => Ok(Response::new(Body::from(entry.body.clone()))),
+        Part::Whole => Ok(Response::new(Body::from(entry.body.whole().unwrap().clone()))),
         Part::Bytes { first, last } => {
             // In memory, so that its offsets are of the memory's size.
-            let mut response = Response::new(Body::from(entry.body.slice(first as usize..=last as usize)));
+            let mut response = Response::new(Body::from(entry.body.whole().unwrap().slice(first as usize..=last as usize)));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{}", entry.facts.size)).expect("numbers in ASCII");
             response.headers_mut().insert(CONTENT_RANGE, range);

@@ -24,6 +24,7 @@
 
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -34,7 +35,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, MetadataExt, OpenOptions, OpenOptionsExt};
 use lru::LruCache;
 
-use crate::entry::{Entry, Media, Version};
+use crate::entry::{Budget, Chunks, Entry, Media, Version};
 use crate::error::{Error, Result, Unlisted};
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
@@ -70,18 +71,18 @@ pub struct DirectoryRecord {
 }
 
 impl DirectoryRecord {
-    /// Opens the directory `root`; objects of more than `size_max` bytes are refused unread.
+    /// Opens the directory `root`; bodies take their room in `budget` before they are read.
     ///
     /// # Errors
     /// What the file system says of `root`; `InvalidFilename` where its path is not UTF-8, for the record is named by it.
-    pub fn open(root: &Path, size_max: u64) -> io::Result<Self> {
+    pub fn open(root: &Path, budget: Arc<Budget>) -> io::Result<Self> {
         let path = root.canonicalize()?;
         let name = path.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
         Ok(Self {
             id: RecordId::of(&["directory", name]),
             prefix: Prefix::default(),
-            root: Arc::new(Root { dir, size_max, settled: Mutex::new(LruCache::new(SETTLED_MAX)) }),
+            root: Arc::new(Root { dir, budget, settled: Mutex::new(LruCache::new(SETTLED_MAX)) }),
         })
     }
 }
@@ -115,6 +116,10 @@ impl Record for DirectoryRecord {
         Ok(Answer { fetched, clock: None })
     }
 
+    async fn open(&self, _key: &Key, _version: &Version, _range: Range<u64>, _deadline: Instant) -> Result<Chunks> {
+        todo!()
+    }
+
     async fn list(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page> {
         let asked = now();
         let late =
@@ -140,7 +145,7 @@ type ReadFile<'a> = &'a dyn Fn(&mut File, u64) -> io::Result<Vec<u8>>;
 #[derive(Debug)]
 struct Root {
     dir: Dir,
-    size_max: u64,
+    budget: Arc<Budget>,
     /// The content tag of what a quiet file holds.
     settled: Mutex<LruCache<Stamp, Arc<str>>>,
 }
@@ -153,7 +158,7 @@ impl Root {
                 Err(Failure::Overtaken) => {}
                 Err(Failure::NoFile) => return self.missing(key),
                 Err(Failure::TooLarge(size)) => {
-                    return Err(Error::TooLarge { key: key.clone(), size, size_max: self.size_max });
+                    return Err(Error::TooLarge { key: key.clone(), size, size_max: self.budget.whole_max() });
                 }
                 Err(Failure::Denied(cause)) => return Err(Error::Forbidden { key: key.clone(), cause: cause.into() }),
                 Err(Failure::Io(cause)) => return Err(Error::Unreachable { key: key.clone(), cause: cause.into() }),
@@ -168,7 +173,7 @@ impl Root {
         if known.is_some_and(|known| self.names_unread(stamp, known)) {
             return Ok(Fetched::Unchanged);
         }
-        if stamp.size() > self.size_max {
+        if stamp.size() > self.budget.whole_max() {
             return Err(Failure::TooLarge(stamp.size()));
         }
         let body = read(&mut file, stamp.size())?;

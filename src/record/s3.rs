@@ -1,5 +1,7 @@
 //! S3 as the record: one GET a fetch, through `aws-sdk-s3`. An edge: it asks for the time.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -10,7 +12,7 @@ use aws_sdk_s3::types::ChecksumMode;
 use tokio::sync::OnceCell;
 use tracing::warn;
 
-use crate::entry::Version;
+use crate::entry::{Budget, Chunks, Version};
 use crate::error::{Cause, Error, Result, Unlisted};
 use crate::freshness::ClockBounds;
 use crate::key::{Key, Prefix, RecordId};
@@ -43,22 +45,22 @@ pub struct S3Location {
 pub struct S3Record {
     location: S3Location,
     id: RecordId,
-    size_max: u64,
+    budget: Arc<Budget>,
     given: Option<SdkConfig>,
     client: OnceCell<Client>,
 }
 
 impl S3Record {
-    /// A record of objects of up to `size_max` bytes; credentials and region are found by the SDK's default chains.
-    pub fn new(location: S3Location, size_max: u64) -> Self {
+    /// A record whose bodies take their room in `budget` before they are read; credentials and region are found by the SDK's default chains.
+    pub fn new(location: S3Location, budget: Arc<Budget>) -> Self {
         let endpoint = location.endpoint.as_deref().unwrap_or_default();
         let id = RecordId::of(&["s3", endpoint, &location.bucket, location.prefix.as_str()]);
-        Self { location, id, size_max, given: None, client: OnceCell::new() }
+        Self { location, id, budget, given: None, client: OnceCell::new() }
     }
 
     /// As [`S3Record::new`], with credentials and region from `given` instead of the environment.
-    pub fn with_config(location: S3Location, size_max: u64, given: SdkConfig) -> Self {
-        Self { given: Some(given), ..Self::new(location, size_max) }
+    pub fn with_config(location: S3Location, budget: Arc<Budget>, given: SdkConfig) -> Self {
+        Self { given: Some(given), ..Self::new(location, budget) }
     }
 
     /// Asks until there is an answer that can be used: conditionally, and then at most once more for each thing that
@@ -124,7 +126,7 @@ impl S3Record {
             .send()
             .await;
         let got = match sent {
-            Ok(output) => answer::entry(key, output, self.size_max).await.map(Got::Object),
+            Ok(output) => answer::entry(key, output, self.budget.whole_max()).await.map(Got::Object),
             Err(refused) => answer::judge(key, refused),
         };
         (got, watch.bounds())
@@ -148,6 +150,10 @@ impl Record for S3Record {
         }
         let answer = tokio::time::timeout_at(deadline.into(), self.ask(key, known)).await;
         answer.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() }))
+    }
+
+    async fn open(&self, _key: &Key, _version: &Version, _range: Range<u64>, _deadline: Instant) -> Result<Chunks> {
+        todo!()
     }
 
     async fn list(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page> {

@@ -252,7 +252,7 @@ fn weight_bytes(name: &Name, value: &Value) -> u64 {
             let Facts { content_type, content_encoding, version_id, .. } = &entry.facts;
             let words = [content_type.as_deref(), content_encoding.as_deref(), version_id.as_deref()];
             let words = words.into_iter().flatten().map(str::len).sum::<usize>();
-            entry.facts.size + (entry.version.etag.len() + words) as u64
+            entry.body.bytes_in_memory() + (entry.version.etag.len() + words) as u64
         }),
         Value::Derived(_, weight_bytes) => *weight_bytes,
     };

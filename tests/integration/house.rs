@@ -11,9 +11,10 @@ use source::{Named, Source, read_crate};
 mod source;
 
 /// The rooms of the house, from the ground up. A room may use what is on a floor below its own, on its own floor only itself.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["key", "freshness", "python_value"],
-    &["entry", "error"],
+    &["error"],
+    &["entry"],
     &["tier", "record"],
     &["cache", "frame"],
     &["function", "refresh", "doctor"],

@@ -1,6 +1,7 @@
 //! A record that does as it is told.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use crate::entry::{Entry, Media, Version};
+use crate::entry::{Chunks, Entry, Media, Version};
 use crate::error::{Error, Result, Unlisted};
 use crate::freshness::{ClockBounds, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
@@ -132,6 +133,10 @@ impl Record for FakeRecord {
             timeout_at(deadline.into(), gate.hold()).await.map_err(|_| Error::Deadline { key: key.clone() })?;
         }
         answer
+    }
+
+    async fn open(&self, _key: &Key, _version: &Version, _range: Range<u64>, _deadline: Instant) -> Result<Chunks> {
+        todo!()
     }
 
     /// Two objects a page, so that a few make pages.

@@ -184,7 +184,7 @@ pub fn assert_unreachable(read: &Result<Read>) {
 }
 
 pub fn body(read: &Read) -> String {
-    String::from_utf8(read.entry.body.to_vec()).unwrap()
+    String::from_utf8(read.entry.body.whole().unwrap().to_vec()).unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a monotonic clock has no other beginning; from here on time is told")]

@@ -58,7 +58,7 @@ async fn printed(key: &Key, view: &View) -> Result<std::sync::Arc<Printed>> {
         Format::Json => {
             let owned = key.clone();
             view.derive("cache_item_stats", key, &entry, move |entry| {
-                let value = codec::parse_json(&owned, &entry.body)?;
+                let value = codec::parse_json(&owned, entry.body.whole().unwrap())?;
                 Ok(Printed { text: value.to_str(), value })
             })
             .await

@@ -23,7 +23,7 @@ struct Site {
 impl Site {
     fn with(body: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let record = DirectoryRecord::open(dir.path(), 1 << 20).unwrap();
+        let record = DirectoryRecord::open(dir.path(), Budget::new(1 << 20)).unwrap();
         let root = Arc::into_inner(record.root).unwrap();
         let site = Self { dir, root, key: Key::parse("prices.csv", &Prefix::default()).unwrap() };
         site.replace(body);
@@ -231,7 +231,7 @@ fn a_failing_disk_and_a_forbidden_file_are_said_without_a_path() {
 fn a_share_that_does_not_answer_is_given_up_at_the_deadline() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("prices.csv"), "ibm,231.7\n").unwrap();
-    let record = DirectoryRecord::open(dir.path(), 1 << 20).unwrap();
+    let record = DirectoryRecord::open(dir.path(), Budget::new(1 << 20)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
     // The only thread that may wait for disks waits for this test, as for a share that does not answer.
     let (share_answers, share) = std::sync::mpsc::channel::<()>();

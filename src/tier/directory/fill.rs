@@ -113,7 +113,7 @@ impl Disk {
 fn write_body(place: &Place, name: &BodyName, entry: &Entry) -> io::Result<()> {
     let path = place.body(name);
     let aside = Aside::beside(&path);
-    let file = aside.write(&entry.body)?;
+    let file = aside.write(entry.body.whole().ok_or(io::ErrorKind::FileTooLarge)?)?;
     fail_point!("fill-body-written", |_| std::process::abort());
     file.set_permissions(Permissions::from_mode(0o444))?;
     file.set_modified(entry.version.last_modified.into())?;

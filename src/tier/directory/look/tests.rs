@@ -48,7 +48,7 @@ fn a_state_is_written_byte_for_byte_as_ever() {
             size: 9,
             content_type: Some("application/vnd.apache.parquet".into()),
             content_encoding: None,
-            checksum: Checksum::of(b"123456789"),
+            checksum: Some(Checksum::of(b"123456789")),
             version_id: None,
         },
         body: "0123456789abcdef.0123456789abcdef0123456789abcdef.body".into(),
@@ -79,7 +79,7 @@ fn what_was_stored_is_found_and_lifted() {
     let other = Looked::Other { token: Some(token), state: Some(held.state.clone()) };
     assert_eq!(held.disk.look(&held.key, None).unwrap(), other);
     assert_eq!(held.disk.look(&held.key, Some(&Token::random())).unwrap(), other);
-    assert_eq!(&held.disk.lift(&held.key, &held.state).unwrap().unwrap().body[..], b"body");
+    assert_eq!(held.disk.lift(&held.key, &held.state).unwrap().unwrap().body, b"body");
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! The bytes of bodies that are alive, under one budget: held, on their way in, on their way out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Counted in units of so many bytes, rounded up: a semaphore hands out at most `u32::MAX` at once.
+const UNIT_BYTES: u64 = 1024;
+
+/// What a body may take of the budget at most to be held whole: an eighth, so that some can come while others are held.
+const WHOLE_SHARE: u64 = 8;
+
+/// How long a body waits for others to go.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The bytes that bodies may take in memory. A body counts from before it is read until its last byte has left: evicted
+/// ones that are still being sent, too.
+#[derive(Debug)]
+pub struct Budget {
+    free: Arc<Semaphore>,
+    bytes: u64,
+}
+
+/// Room for a body that is about to come.
+#[derive(Debug)]
+pub struct Room {
+    bytes: usize,
+    permit: OwnedSemaphorePermit,
+}
+
+/// There was no room for `bytes` in the time that is waited for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no room in memory for {bytes} bytes now")]
+pub struct NoRoom {
+    /// What was wanted.
+    pub bytes: u64,
+}
+
+impl Budget {
+    /// Lets bodies take `bytes` in all.
+    pub fn new(bytes: u64) -> Arc<Self> {
+        let units = usize::try_from(bytes / UNIT_BYTES).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Arc::new(Self { free: Arc::new(Semaphore::new(units)), bytes })
+    }
+
+    /// The longest body that is held whole, in bytes.
+    pub fn whole_max(&self) -> u64 {
+        self.bytes / WHOLE_SHARE
+    }
+
+    /// Waits for room for `bytes`, in the order of asking and not for long.
+    ///
+    /// # Errors
+    /// Where others did not make room in that time, or never could.
+    pub async fn room(&self, bytes: u64) -> Result<Room, NoRoom> {
+        let no_room = NoRoom { bytes };
+        let (Ok(units), Ok(length)) = (u32::try_from(bytes.div_ceil(UNIT_BYTES)), usize::try_from(bytes)) else {
+            return Err(no_room);
+        };
+        if bytes > self.bytes {
+            return Err(no_room);
+        }
+        let permit = timeout(WAIT_MAX, Arc::clone(&self.free).acquire_many_owned(units)).await;
+        let permit = permit.map_err(|_elapsed| no_room)?.map_err(|_closed| no_room)?;
+        Ok(Room { bytes: length, permit })
+    }
+
+    /// The bytes that are free.
+    pub fn free_bytes(&self) -> u64 {
+        self.free.available_permits() as u64 * UNIT_BYTES
+    }
+}
+
+impl Room {
+    /// How many bytes it is for.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives the room to `body`, until its last clone and slice is dropped.
+    pub fn hold(self, body: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Housed { body, _permit: self.permit })
+    }
+}
+
+struct Housed {
+    body: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Housed {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn room_is_taken_until_the_last_slice_of_a_body_is_gone() {
+        let budget = Budget::new(4 * UNIT_BYTES);
+        let body = budget.room(3 * UNIT_BYTES).await.unwrap().hold(vec![7; 3 * UNIT_BYTES as usize]);
+        let slice = body.slice(1..2);
+        drop(body);
+        assert_eq!(budget.room(2 * UNIT_BYTES).await.unwrap_err(), NoRoom { bytes: 2 * UNIT_BYTES }, "the slice holds all of it");
+        drop(slice);
+        assert_eq!(budget.room(4 * UNIT_BYTES).await.unwrap().bytes(), 4 * UNIT_BYTES as usize);
+        assert_eq!(budget.free_bytes(), 4 * UNIT_BYTES, "room that was not used is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_gets_room_when_another_goes_and_what_can_never_fit_does_not_wait() {
+        let budget = Budget::new(4 * UNIT_BYTES);
+        let first = budget.room(4 * UNIT_BYTES).await.unwrap();
+        let waiting = tokio::spawn({
+            let budget = Arc::clone(&budget);
+            async move { budget.room(1).await.map(|room| room.bytes()) }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        assert_eq!(waiting.await.unwrap(), Ok(1));
+        assert!(budget.room(4 * UNIT_BYTES + 1).await.is_err());
+    }
+}

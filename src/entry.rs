@@ -12,7 +12,7 @@ use crate::freshness::Timestamp;
 mod body;
 mod budget;
 
-pub use body::{Body, Chunks, Parts};
+pub use body::{Body, Ceiling, Chunks, Parts};
 pub use budget::{Budget, NoRoom, Room};
 
 /// Which content of a key, in the record's own words. Opaque: compared, never interpreted.
@@ -115,18 +115,40 @@ impl Checksum {
     /// # Errors
     /// Where it cannot be read to its end.
     pub fn of_reader(mut body: impl Read) -> io::Result<(Self, u64)> {
-        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        let mut digest = Digest::default();
         let mut part = vec![0; 256 * 1024];
         let mut bytes = 0;
         loop {
             match body.read(&mut part)? {
-                0 => return Ok((Self(digest.finalize()), bytes)),
+                0 => return Ok((digest.checksum(), bytes)),
                 read => {
                     digest.update(&part[..read]);
                     bytes += read as u64;
                 }
             }
         }
+    }
+}
+
+/// Computes a checksum of bytes as they come.
+#[derive(Debug)]
+pub struct Digest(crc_fast::Digest);
+
+impl Digest {
+    /// Goes on with `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all that came.
+    pub fn checksum(&self) -> Checksum {
+        Checksum(self.0.finalize())
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bytes of a body: in memory, or, where they are too many for that, wherever they are.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,14 +26,21 @@ pub enum Body {
 
 /// What gives the bytes of a body that is too large for memory, always of the one version.
 #[async_trait]
-pub trait Parts: Send + Sync + 'static {
+pub trait Parts: Any + Send + Sync {
     /// Opens the bytes from `range.start` up to and without `range.end`, which lie within the body. The first have come, or
     /// are certain to be of this version, when this returns; `deadline` is for that and not for the rest.
     ///
     /// # Errors
     /// `Changed` where this version is nowhere to be had any more; else as a record's `fetch`.
     async fn open(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks>;
+
+    /// How many bytes of memory this takes by itself, open parts not counted.
+    fn weight_bytes(&self) -> u64;
 }
+
+/// The longest body that may get through the front door which asks; of a longer answer only the length is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling(pub u64);
 
 impl Body {
     /// The bytes, where they are in memory.
@@ -45,7 +53,10 @@ impl Body {
 
     /// How many bytes of memory the body takes.
     pub fn bytes_in_memory(&self) -> u64 {
-        self.whole().map_or(0, |bytes| bytes.len() as u64)
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Large(parts) => parts.weight_bytes(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 
-use crate::entry::{Checksum, Entry};
+use crate::entry::{Checksum, Entry, Room};
 use crate::key::{Key, Shard};
 use crate::tier::directory::file::{self, found, once_more_if_stale};
 use crate::tier::directory::layout::{BodyName, Disk, Place};
@@ -41,8 +41,8 @@ impl Disk {
         Ok(state)
     }
 
-    /// The body that `state` names, read whole and verified; `None` where it is missing or is not that body.
-    pub fn lift(&self, key: &Key, state: &State) -> io::Result<Option<Entry>> {
+    /// The body that `state` names, read whole into `room` and verified; `None` where it is missing or is not that body.
+    pub fn lift(&self, key: &Key, state: &State, room: Room) -> io::Result<Option<Entry>> {
         let Some(name) = BodyName::parse(&state.body).filter(|_| state.key == key.as_str()) else { return Ok(None) };
         let path = self.place(key).body(&name);
         let size = state.facts.size;
@@ -51,10 +51,10 @@ impl Disk {
             self.count_damage("body", key);
             return Ok(None);
         };
-        Ok(Some(Entry { version: state.version.clone(), facts: state.facts.clone(), body: body.into() }))
+        Ok(Some(Entry { version: state.version.clone(), facts: state.facts.clone(), body: room.hold(body).into() }))
     }
 
-    fn count_damage(&self, what: &'static str, key: &Key) {
+    pub fn count_damage(&self, what: &'static str, key: &Key) {
         self.damaged.fetch_add(1, Ordering::Relaxed);
         // Said each time: the record is asked next, and the file replaced.
         tracing::warn!(%key, what, "a file in the shared directory is damaged, the record is asked instead");

@@ -12,7 +12,7 @@ use crate::freshness::Timestamp;
 mod body;
 mod budget;
 
-pub use body::{Body, Ceiling, Chunks, Parts};
+pub use body::{Body, Ceiling, Chunks, Part, Parts, Whence};
 pub use budget::{Budget, NoRoom, Room};
 
 /// Which content of a key, in the record's own words. Opaque: compared, never interpreted.

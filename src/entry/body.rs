@@ -32,10 +32,29 @@ pub trait Parts: Any + Send + Sync {
     ///
     /// # Errors
     /// `Changed` where this version is nowhere to be had any more; else as a record's `fetch`.
-    async fn open(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks>;
+    async fn open(&self, range: Range<u64>, deadline: Instant) -> Result<Part>;
 
     /// How many bytes of memory this takes by itself, open parts not counted.
     fn weight_bytes(&self) -> u64;
+}
+
+/// A part of a body that is too large for memory.
+pub struct Part {
+    /// Its bytes.
+    pub bytes: Chunks,
+    /// Where they come from, at first.
+    pub whence: Whence,
+}
+
+/// Where bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// A tier has them.
+    Tier,
+    /// They come from the record, for this reader first of all.
+    Record,
+    /// They come from the record, and others read them too.
+    Shared,
 }
 
 /// The longest body that may get through the front door which asks; of a longer answer only the length is of use.

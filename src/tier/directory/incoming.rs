@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::mem;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +42,8 @@ struct Written {
 }
 
 impl Draft {
-    /// Makes the file; `None` where the key's directory has gone, or the body is too long to be verified in parts. The room for it is taken already.
+    /// Makes the file; `None` where the key's directory has gone, or the body is too long to be verified in parts. What it
+    /// takes of the disk counts as held already.
     pub async fn begin(hands: &Hands, room: &Arc<Room>, key: &Key, size: u64) -> Result<Option<Self>> {
         let asked = key.clone();
         let begun = hands.run(Lane::Fill, "begin a body", FILL_LIMIT, move |disk| disk.begin(&asked, size)).await;
@@ -130,11 +130,7 @@ impl Disk {
     fn begin(&self, key: &Key, size: u64) -> io::Result<Option<Written>> {
         let Some(digest) = BlockDigest::of(size) else { return Ok(None) };
         let aside = Aside::beside(&self.place(key).state());
-        let Some(file) = found(aside.create())? else {
-            // There is nothing to remove.
-            mem::forget(aside);
-            return Ok(None);
-        };
-        Ok(Some(Written { aside, file, digest: Mutex::new(digest) }))
+        let file = found(aside.create())?;
+        Ok(file.map(|file| Written { aside, file, digest: Mutex::new(digest) }))
     }
 }

@@ -23,6 +23,9 @@ pub use s3::{S3Location, S3Record};
 /// Most objects on a page. Source: S3, `ListObjectsV2`, `MaxKeys`.
 pub const PAGE_OBJECTS_MAX: usize = 1000;
 
+/// How long a body may pause. What pauses this long is lost: S3 sends without pausing, and a disk reads.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// The system of record. Nothing here writes to it.
 #[async_trait]
 pub trait Record: Send + Sync + 'static {

@@ -57,14 +57,23 @@ impl Budget {
     /// Where others did not make room in that time, or never could.
     pub async fn room(&self, bytes: u64) -> Result<Room, NoRoom> {
         let no_room = NoRoom { bytes };
-        let (Ok(units), Ok(length)) = (u32::try_from(bytes.div_ceil(UNIT_BYTES)), usize::try_from(bytes)) else {
-            return Err(no_room);
-        };
+        let (units, length) = units(bytes).ok_or(no_room)?;
         if bytes > self.bytes {
             return Err(no_room);
         }
         let permit = timeout(WAIT_MAX, Arc::clone(&self.free).acquire_many_owned(units)).await;
         let permit = permit.map_err(|_elapsed| no_room)?.map_err(|_closed| no_room)?;
+        Ok(Room { bytes: length, permit })
+    }
+
+    /// Takes room for `bytes` if there is some now.
+    ///
+    /// # Errors
+    /// Where there is none, or others are waiting for it.
+    pub fn room_now(&self, bytes: u64) -> Result<Room, NoRoom> {
+        let no_room = NoRoom { bytes };
+        let (units, length) = units(bytes).ok_or(no_room)?;
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(units).map_err(|_| no_room)?;
         Ok(Room { bytes: length, permit })
     }
 
@@ -80,21 +89,34 @@ impl Room {
         self.bytes
     }
 
-    /// Gives the room to `body`, until its last clone and slice is dropped.
-    pub fn hold(self, body: Vec<u8>) -> Bytes {
-        Bytes::from_owner(Housed { body, _permit: self.permit })
+    /// Gives the room to `body`, until its last clone and slice is dropped. What `body` does not need of it is free again.
+    pub fn hold(mut self, body: Vec<u8>) -> Bytes {
+        let needed = body.len().div_ceil(UNIT_BYTES as usize);
+        drop(self.permit.split(self.permit.num_permits().saturating_sub(needed)));
+        Bytes::from_owner(Housed { body, _room: self.permit })
+    }
+
+    /// Lets `part`, one of those that come and go in this room, keep it taken until the last of them is dropped.
+    pub fn lend(self: &Arc<Self>, part: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Housed { body: part, _room: Arc::clone(self) })
     }
 }
 
-struct Housed {
+/// Bytes, and what keeps their room taken.
+struct Housed<R> {
     body: Vec<u8>,
-    _permit: OwnedSemaphorePermit,
+    _room: R,
 }
 
-impl AsRef<[u8]> for Housed {
+impl<R> AsRef<[u8]> for Housed<R> {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
+}
+
+/// `bytes` in units, and as a length; `None` for more than can be counted.
+fn units(bytes: u64) -> Option<(u32, usize)> {
+    Some((u32::try_from(bytes.div_ceil(UNIT_BYTES)).ok()?, usize::try_from(bytes).ok()?))
 }
 
 #[cfg(test)]
@@ -111,6 +133,20 @@ mod tests {
         drop(slice);
         assert_eq!(budget.room(4 * UNIT_BYTES).await.unwrap().bytes(), 4 * UNIT_BYTES as usize);
         assert_eq!(budget.free_bytes(), 4 * UNIT_BYTES, "room that was not used is free again");
+    }
+
+    #[tokio::test]
+    async fn room_that_a_body_does_not_need_is_free_again_and_parts_share_theirs_to_the_last() {
+        let budget = Budget::new(4 * UNIT_BYTES);
+        let body = budget.room_now(4 * UNIT_BYTES).unwrap().hold(vec![7; UNIT_BYTES as usize + 1]);
+        assert_eq!(budget.free_bytes(), 2 * UNIT_BYTES);
+        assert_eq!(budget.room_now(3 * UNIT_BYTES).unwrap_err(), NoRoom { bytes: 3 * UNIT_BYTES });
+        let room = Arc::new(budget.room_now(2 * UNIT_BYTES).unwrap());
+        let parts = [room.lend(vec![1]), room.lend(vec![2])];
+        drop((body, room));
+        assert_eq!(budget.free_bytes(), 2 * UNIT_BYTES, "the parts have theirs");
+        drop(parts);
+        assert_eq!(budget.free_bytes(), 4 * UNIT_BYTES);
     }
 
     #[tokio::test(start_paused = true)]

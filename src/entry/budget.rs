@@ -1,30 +1,38 @@
-//! The bytes of bodies that are alive, under one budget: held, on their way in, on their way out.
+//! The bytes of bodies, and of what is made of them, that are alive, under one budget: held, on their way in, on their way out.
 
-use std::sync::Arc;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Counted in units of so many bytes, rounded up: a semaphore hands out at most `u32::MAX` at once.
-const UNIT_BYTES: u64 = 1024;
+/// Counted in units of so many bytes, rounded up: a semaphore hands out at most `u32::MAX` at once, which is 256 GiB of these.
+const UNIT_BYTES: u64 = 64;
 
 /// What a body may take of the budget at most to be held whole: an eighth, so that some can come while others are held.
 const WHOLE_SHARE: u64 = 8;
 
-/// How long a body waits for others to go.
+/// How long room is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How often memory is asked to give way to who waits: what it lets go of meanwhile it drops only when told to.
+const RELIEF_EVERY: Duration = Duration::from_millis(50);
 
 /// The bytes that bodies may take in memory. A body counts from before it is read until its last byte has left: evicted
 /// ones that are still being sent, too.
-#[derive(Debug)]
 pub struct Budget {
     free: Arc<Semaphore>,
     bytes: u64,
+    relief: OnceLock<Relief>,
 }
 
-/// Room for a body that is about to come.
+/// Makes what is held for later give way to so many bytes that are wanted now.
+type Relief = Box<dyn Fn(u64) + Send + Sync>;
+
+/// Room that is taken; dropping it gives it back.
 #[derive(Debug)]
 pub struct Room {
     bytes: usize,
@@ -43,12 +51,27 @@ impl Budget {
     /// Lets bodies take `bytes` in all.
     pub fn new(bytes: u64) -> Arc<Self> {
         let units = usize::try_from(bytes / UNIT_BYTES).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Arc::new(Self { free: Arc::new(Semaphore::new(units)), bytes })
+        Arc::new(Self { free: Arc::new(Semaphore::new(units)), bytes, relief: OnceLock::new() })
+    }
+
+    /// Lets bodies take what there is.
+    pub fn unbounded() -> Arc<Self> {
+        Self::new(u64::MAX)
+    }
+
+    /// All that bodies may take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The longest body that is held whole, in bytes.
     pub fn whole_max(&self) -> u64 {
         self.bytes / WHOLE_SHARE
+    }
+
+    /// What may be held for later, in bytes: three quarters, so that a quarter is always for what is on its way.
+    pub fn held_max(&self) -> u64 {
+        self.bytes / 4 * 3
     }
 
     /// Waits for room for `bytes`, in the order of asking and not for long.
@@ -57,12 +80,20 @@ impl Budget {
     /// Where others did not make room in that time, or never could.
     pub async fn room(&self, bytes: u64) -> Result<Room, NoRoom> {
         let no_room = NoRoom { bytes };
-        let (units, length) = units(bytes).ok_or(no_room)?;
-        if bytes > self.bytes {
-            return Err(no_room);
+        if let Ok(room) = self.room_now(bytes) {
+            return Ok(room);
         }
-        let permit = timeout(WAIT_MAX, Arc::clone(&self.free).acquire_many_owned(units)).await;
-        let permit = permit.map_err(|_elapsed| no_room)?.map_err(|_closed| no_room)?;
+        let (units, length) = units(bytes).filter(|_| bytes <= self.bytes).ok_or(no_room)?;
+        let permit = async {
+            let mut acquire = pin!(Arc::clone(&self.free).acquire_many_owned(units));
+            loop {
+                self.relieve(bytes);
+                if let Ok(acquired) = timeout(RELIEF_EVERY, &mut acquire).await {
+                    return acquired;
+                }
+            }
+        };
+        let permit = timeout(WAIT_MAX, permit).await.map_err(|_elapsed| no_room)?.map_err(|_closed| no_room)?;
         Ok(Room { bytes: length, permit })
     }
 
@@ -77,9 +108,33 @@ impl Budget {
         Ok(Room { bytes: length, permit })
     }
 
+    /// Has `relief` called, now and then, while somebody waits for room, with how many bytes that is to be. Only the first
+    /// that is given counts.
+    pub fn relieved_by(&self, relief: impl Fn(u64) + Send + Sync + 'static) {
+        let _first = self.relief.set(Box::new(relief));
+    }
+
+    /// Has what is held for later give way to `bytes`.
+    pub fn relieve(&self, bytes: u64) {
+        if let Some(relief) = self.relief.get() {
+            relief(bytes);
+        }
+    }
+
     /// The bytes that are free.
     pub fn free_bytes(&self) -> u64 {
         self.free.available_permits() as u64 * UNIT_BYTES
+    }
+
+    /// The bytes that are taken.
+    pub fn taken_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.free_bytes())
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").field("bytes", &self.bytes).field("free_bytes", &self.free_bytes()).finish_non_exhaustive()
     }
 }
 
@@ -90,15 +145,34 @@ impl Room {
     }
 
     /// Gives the room to `body`, until its last clone and slice is dropped. What `body` does not need of it is free again.
-    pub fn hold(mut self, body: Vec<u8>) -> Bytes {
-        let needed = body.len().div_ceil(UNIT_BYTES as usize);
-        drop(self.permit.split(self.permit.num_permits().saturating_sub(needed)));
-        Bytes::from_owner(Housed { body, _room: self.permit })
+    pub fn hold(self, body: Vec<u8>) -> Bytes {
+        let room = self.cut_to(body.len());
+        Bytes::from_owner(Housed { body, _room: room })
     }
 
     /// Lets `part`, one of those that come and go in this room, keep it taken until the last of them is dropped.
     pub fn lend(self: &Arc<Self>, part: Vec<u8>) -> Bytes {
         Bytes::from_owner(Housed { body: part, _room: Arc::clone(self) })
+    }
+
+    /// Makes it room for `bytes`: gives back what is not needed, or takes what is missing.
+    ///
+    /// # Errors
+    /// Where that is not there now; then it is what it was.
+    pub fn resized(mut self, bytes: u64, budget: &Budget) -> Result<Self, Self> {
+        let Some(missing) = bytes.checked_sub(self.bytes as u64) else {
+            return Ok(self.cut_to(usize::try_from(bytes).unwrap_or(usize::MAX)));
+        };
+        let Ok(more) = budget.room_now(missing) else { return Err(self) };
+        self.permit.merge(more.permit);
+        self.bytes += more.bytes;
+        Ok(self)
+    }
+
+    fn cut_to(mut self, bytes: usize) -> Self {
+        let needed = bytes.div_ceil(UNIT_BYTES as usize);
+        drop(self.permit.split(self.permit.num_permits().saturating_sub(needed)));
+        Self { bytes: self.bytes.min(bytes), ..self }
     }
 }
 
@@ -161,5 +235,28 @@ mod tests {
         drop(first);
         assert_eq!(waiting.await.unwrap(), Ok(1));
         assert!(budget.room(4 * UNIT_BYTES + 1).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_for_later_is_asked_to_give_way_to_who_waits() {
+        let budget = Budget::new(4 * UNIT_BYTES);
+        let held = std::sync::Mutex::new(budget.room_now(3 * UNIT_BYTES).ok());
+        budget.relieved_by(move |_wanted| drop(held.lock().unwrap().take()));
+        drop(budget.room(UNIT_BYTES).await.unwrap());
+        assert_eq!(budget.free_bytes(), UNIT_BYTES, "who need not wait asks nobody");
+        assert_eq!(budget.room(2 * UNIT_BYTES).await.unwrap().bytes(), 2 * UNIT_BYTES as usize);
+    }
+
+    #[test]
+    fn room_is_made_to_fit_what_came_of_it() {
+        let budget = Budget::new(4 * UNIT_BYTES);
+        let room = budget.room_now(2 * UNIT_BYTES).unwrap().resized(1, &budget).unwrap();
+        assert_eq!(budget.free_bytes(), 3 * UNIT_BYTES);
+        let room = room.resized(4 * UNIT_BYTES, &budget).unwrap();
+        assert_eq!((budget.free_bytes(), budget.taken_bytes()), (0, 4 * UNIT_BYTES));
+        let room = room.resized(5 * UNIT_BYTES, &budget).unwrap_err();
+        assert_eq!(room.bytes(), 4 * UNIT_BYTES as usize, "as it was");
+        drop(room);
+        assert_eq!(budget.taken_bytes(), 0);
     }
 }

@@ -351,6 +351,21 @@ async fn no_other_bytes_leave_than_those_of_the_version_that_was_opened() {
     }
 }
 
+/// What the file system's clock may hide, if it ticks slowly enough: the same stamp for other bytes.
+#[tokio::test]
+async fn a_change_that_no_stamp_shows_is_seen_by_the_checksums_of_the_blocks() {
+    let site = Site::with(&large_body());
+    let version = head(site.fetch_in(Duration::ZERO, None)).version;
+    let mut opened = site.root.begin(&site.key, &version, question_in(Duration::ZERO)).unwrap();
+    site.overwrite_unnoticed(&large_body().replace('w', "W"));
+    opened.stamp = stamp::Stamp::of(&opened.file).unwrap();
+    let room = site.root.room(&site.key, 10).await.unwrap();
+    let mut blocks = opened.read(site.key.clone(), 0..10, room);
+    let read = blocks.next().await;
+    assert!(matches!(read, Some(Err(Error::Changed { .. }))), "{read:?}");
+    assert!(blocks.next().await.is_none());
+}
+
 #[tokio::test]
 async fn a_large_file_that_is_gone_has_changed_and_a_root_that_is_gone_cannot_be_reached() {
     let site = Site::with(&large_body());

@@ -164,6 +164,12 @@ impl fmt::Debug for Checksum {
     }
 }
 
+impl From<u64> for Checksum {
+    fn from(checksum: u64) -> Self {
+        Self(checksum)
+    }
+}
+
 impl From<Checksum> for String {
     fn from(checksum: Checksum) -> Self {
         checksum.to_string()

@@ -23,6 +23,9 @@ pub use s3::{S3Location, S3Record};
 /// Most objects on a page. Source: S3, `ListObjectsV2`, `MaxKeys`.
 pub const PAGE_OBJECTS_MAX: usize = 1000;
 
+/// How long a body may pause. What pauses this long is lost: S3 sends without pausing, and a disk reads.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// The system of record. Nothing here writes to it.
 #[async_trait]
 pub trait Record: Send + Sync + 'static {
@@ -34,9 +37,9 @@ pub trait Record: Send + Sync + 'static {
 
     /// Asks for the object under `key`, conditionally where `known` names the version whose body is in hand.
     ///
-    /// Costs one request; a second one only where the first answered 304 but with another Last-Modified, and one for every
-    /// 16 MiB after the first. Length and checksum of a body are verified. Gives up at `deadline`. A body that is to be held
-    /// whole takes its room in the memory budget before it is read.
+    /// Costs one request; a second one only where the first answered 304 but with another Last-Modified, or what it answered was
+    /// damaged or changed meanwhile; and one for every 8 MiB of a body after its first 16. Length and checksum of a body are
+    /// verified. Gives up at `deadline`. A body that is to be held whole takes its room in the memory budget before it is read.
     ///
     /// # Errors
     /// `Forbidden`, `Throttled`, `Unreachable`, `Changed`, `Corrupted`, `Busy`, `Deadline`.
@@ -45,9 +48,10 @@ pub trait Record: Send + Sync + 'static {
     /// Opens a part of the object under `key`, if it still has `version`: the bytes from `range.start` up to and without
     /// `range.end`, which lie within it.
     ///
-    /// Costs one request, and one more for every 16 MiB after the first: those are asked for side by side, each for this version
-    /// alone. A part that breaks off is asked for again, from where it broke off. `deadline` is for the first bytes; after
-    /// them only a pause ends it.
+    /// Costs one request, and one more for every 8 MiB after the first: those are asked for side by side, each for this version
+    /// alone. A part that breaks off is asked for again, from where it broke off. What is in memory of it takes its room in the
+    /// budget before the first request, once: no more than the longest body that is held whole. Under a budget of less than
+    /// 256 MiB that makes the parts smaller. `deadline` is for the first bytes; after them only a pause ends it.
     ///
     /// # Errors
     /// `Changed` where the object has another version by now or is gone, before the first bytes or amid them; else as `fetch`.

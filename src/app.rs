@@ -114,7 +114,7 @@ fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, 
 
 /// Looks for what is wrong with what the settings name.
 pub async fn examine(config: &Config, scope: Scope) -> Report {
-    match record(config) {
+    match record(config, &Budget::new(config.memory_budget_bytes)) {
         Ok((record, _)) => doctor::examine(config, Some(record.id()), scope).await,
         Err(error) => {
             let mut report = doctor::examine(config, None, scope).await;
@@ -213,16 +213,17 @@ fn now() -> Moment {
 type Links = Option<Arc<dyn Presign>>;
 
 async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
-    let (record, presign) = record(config)?;
+    let budget = Budget::new(config.memory_budget_bytes);
+    let (record, presign) = record(config, &budget)?;
     let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
         Some(root) => {
             let limits = Limits { budget_bytes: config.local_budget_bytes, keep_warm: config.keep_warm.clone() };
             let tier = DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?;
-            Some(Arc::new(tier.within(limits)))
+            Some(Arc::new(tier.within(limits).sharing(Arc::clone(&budget))))
         }
         None => None,
     };
-    Ok((Cache::new(MemoryTier::new(config.memory_budget_bytes), shared, record, config.policy), presign))
+    Ok((Cache::new(MemoryTier::within(budget), shared, record, config.policy), presign))
 }
 
 fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
@@ -230,16 +231,16 @@ fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
     http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign })
 }
 
-fn record(config: &Config) -> Result<(Arc<dyn Record>, Links), StartError> {
-    let budget = Budget::new(config.memory_budget_bytes);
+/// Bodies take their room in `budget` before they are read.
+fn record(config: &Config, budget: &Arc<Budget>) -> Result<(Arc<dyn Record>, Links), StartError> {
     match &config.record {
         RecordConfig::Directory { root } => {
-            Ok((Arc::new(DirectoryRecord::open(root, budget).map_err(StartError::Source)?), None))
+            Ok((Arc::new(DirectoryRecord::open(root, Arc::clone(budget)).map_err(StartError::Source)?), None))
         }
         #[cfg(feature = "aws")]
         RecordConfig::S3 { bucket, prefix, endpoint } => {
             let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone(), endpoint: endpoint.clone() };
-            let record = Arc::new(S3Record::new(location, budget));
+            let record = Arc::new(S3Record::new(location, Arc::clone(budget)));
             let presign = (config.redirect == Switch::On).then(|| Arc::clone(&record) as Arc<dyn Presign>);
             Ok((record, presign))
         }

@@ -78,8 +78,8 @@ impl Cache {
                 return Ok(value as Value);
             }
             let kind = kept_under.kind;
-            let _permit = cache.makers.acquire().await.expect("nobody closes this semaphore");
             let (body, room_bytes) = prepare.await?;
+            let _permit = cache.makers.acquire().await.expect("nobody closes this semaphore");
             let busy = |_| Error::Busy { key: kept_under.key.clone() };
             let room = cache.memory.budget().room(room_bytes).await.map_err(busy)?;
             let making = tokio::task::spawn_blocking(move || make(&body)).await;

@@ -109,17 +109,21 @@ impl Drop for Spool {
 impl Reading {
     async fn next(&mut self) -> Result<Vec<u8>> {
         let start = self.left.start;
-        let come = self.progress.wait_for(|progress| !matches!(progress, Progress::Come(bytes) if *bytes <= start)).await;
-        let come = match come.as_deref() {
-            Ok(Progress::Come(bytes)) => *bytes,
-            Ok(Progress::Whole) => self.source.size(),
-            Ok(Progress::Failed(error)) => return Err(error.clone()),
-            Err(_) => return Err(cut_short()),
-        };
-        let end = self.left.end.min(come).min(start + READ_BYTES);
+        let end = self.left.end.min(self.come_past(start).await?).min(start + READ_BYTES);
         let piece = self.spool.incoming.read_back(start..end).await?;
         self.left.start = end;
         Ok(piece)
+    }
+
+    /// Waits until more than `start` bytes have come, and answers how many have.
+    async fn come_past(&mut self, start: u64) -> Result<u64> {
+        let come = self.progress.wait_for(|progress| !matches!(progress, Progress::Come(bytes) if *bytes <= start)).await;
+        match come.as_deref() {
+            Ok(Progress::Come(bytes)) => Ok(*bytes),
+            Ok(Progress::Whole) => Ok(self.source.size()),
+            Ok(Progress::Failed(error)) => Err(error.clone()),
+            Err(_) => Err(cut_short()),
+        }
     }
 }
 

@@ -51,7 +51,11 @@ impl Problem {
         problem.key = key_of(error).map(|key| key.as_str().to_owned());
         match error {
             Error::NotFound { remembered_for, .. } => status_header::write_absence(&mut problem.headers, *remembered_for),
-            Error::Throttled { .. } | Error::Unreachable { .. } | Error::Changed { .. } | Error::NotWritten { .. } => {
+            Error::Throttled { .. }
+            | Error::Unreachable { .. }
+            | Error::Changed { .. }
+            | Error::Busy { .. }
+            | Error::NotWritten { .. } => {
                 problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

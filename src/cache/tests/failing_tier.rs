@@ -1,17 +1,18 @@
 //! A shared tier that fails when it is told to, and notes what it is asked.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
 use super::fake_record::Gate;
-use crate::entry::Entry;
+use crate::entry::{Chunks, Entry};
 use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
-use crate::tier::{Health, SweepPlan, Swept, Token, Upkeep, Usage};
+use crate::tier::{Health, Incoming, LargeBodies, SweepPlan, Swept, Token, Upkeep, Usage};
 
 pub struct FailingTier {
     works: DirectoryTier,
@@ -75,6 +76,17 @@ impl Tier for FailingTier {
 
     async fn list(&self) -> Result<Vec<Listed>> {
         self.call("list")?.list().await
+    }
+}
+
+#[async_trait]
+impl LargeBodies for FailingTier {
+    async fn open(&self, key: &Key, state: &State, range: Range<u64>) -> Result<Option<Chunks>> {
+        self.call("open")?.open(key, state, range).await
+    }
+
+    async fn receive(&self, key: &Key, size: u64) -> Result<Option<Box<dyn Incoming>>> {
+        self.call("receive")?.receive(key, size).await
     }
 }
 

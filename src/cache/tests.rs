@@ -6,6 +6,7 @@ mod doubts;
 pub(crate) mod failing_tier;
 mod failures;
 pub(crate) mod fake_record;
+mod large;
 mod random;
 mod reads;
 pub(crate) mod world;

@@ -69,14 +69,6 @@ impl Body {
             Self::Large(_) => None,
         }
     }
-
-    /// How many bytes of memory the body takes.
-    pub fn bytes_in_memory(&self) -> u64 {
-        match self {
-            Self::Whole(bytes) => bytes.len() as u64,
-            Self::Large(parts) => parts.weight_bytes(),
-        }
-    }
 }
 
 impl fmt::Debug for Body {

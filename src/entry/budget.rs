@@ -160,13 +160,11 @@ impl Room {
     /// # Errors
     /// Where that is not there now; then it is what it was.
     pub fn resized(mut self, bytes: u64, budget: &Budget) -> Result<Self, Self> {
-        let Some(missing) = bytes.checked_sub(self.bytes as u64) else {
-            return Ok(self.cut_to(usize::try_from(bytes).unwrap_or(usize::MAX)));
-        };
-        let Ok(more) = budget.room_now(missing) else { return Err(self) };
+        let Some((wanted, length)) = units(bytes) else { return Err(self) };
+        let missing = u64::from(wanted).saturating_sub(self.permit.num_permits() as u64);
+        let Ok(more) = budget.room_now(missing * UNIT_BYTES) else { return Err(self) };
         self.permit.merge(more.permit);
-        self.bytes += more.bytes;
-        Ok(self)
+        Ok(Self { bytes: length, ..self }.cut_to(length))
     }
 
     fn cut_to(mut self, bytes: usize) -> Self {

@@ -12,6 +12,7 @@ use futures_util::stream;
 use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
@@ -51,7 +52,9 @@ pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<R
 /// Source: RFC 9110, section 13.2.2.
 pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
-    let ask = ask(request.extensions());
+    // What comes with a body is of no use to a GET, and cannot be shared across threads.
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
     let mut read = api.cache.read(&key, ask).await?;
     for _ in 0..CHANGES_MAX {
         match answer(&api, &request, &key, &mut read, ask).await {
@@ -80,8 +83,8 @@ impl From<Unanswered> for Problem {
     }
 }
 
-async fn answer(api: &Api, request: &Request, key: &Key, read: &mut Read, ask: Ask) -> Result<Response, Unanswered> {
-    let mut response = if conditional::client_has(request.headers(), &read.entry.version.etag) {
+async fn answer(api: &Api, request: &Parts, key: &Key, read: &mut Read, ask: Ask) -> Result<Response, Unanswered> {
+    let mut response = if conditional::client_has(&request.headers, &read.entry.version.etag) {
         let mut response = Response::new(bodiless());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
@@ -102,11 +105,10 @@ async fn answer(api: &Api, request: &Request, key: &Key, read: &mut Read, ask: A
 }
 
 /// Ranges are of GET alone: a HEAD says what the whole is. Source: RFC 9110, section 14.2.
-fn part(request: &Request, read: &Read, now: Timestamp) -> Part {
+fn part(request: &Parts, read: &Read, now: Timestamp) -> Part {
     let confirmed_at = Timestamp::from_millis(now.as_millis().saturating_sub(read.age.as_millis() as u64));
-    let is_part =
-        request.method() == Method::GET && conditional::allows_part(request.headers(), &read.entry.version, confirmed_at);
-    if is_part { Part::of(request.headers(), read.entry.facts.size) } else { Part::Whole }
+    let is_part = request.method == Method::GET && conditional::allows_part(&request.headers, &read.entry.version, confirmed_at);
+    if is_part { Part::of(&request.headers, read.entry.facts.size) } else { Part::Whole }
 }
 
 /// The bytes that are asked for, from the first up to and without the last.
@@ -119,7 +121,7 @@ fn range(part: Part, key: &Key, size: u64) -> Result<Range<u64>, Problem> {
 }
 
 /// The bytes of `range`. Of what is too large for memory they are opened only if somebody will read them.
-async fn body(api: &Api, request: &Request, key: &Key, read: &mut Read, range: Range<u64>, ask: Ask) -> Result<Body, Error> {
+async fn body(api: &Api, request: &Parts, key: &Key, read: &mut Read, range: Range<u64>, ask: Ask) -> Result<Body, Error> {
     let entry = Arc::clone(&read.entry);
     let parts = match &entry.body {
         // In memory, so that its offsets are of the memory's size.
@@ -127,8 +129,8 @@ async fn body(api: &Api, request: &Request, key: &Key, read: &mut Read, range: R
         Bytes::Large(parts) => parts,
     };
     let length = range.end - range.start;
-    let is_too_long = request.extensions().get::<Ceiling>().is_some_and(|ceiling| length > ceiling.0);
-    if is_too_long || request.method() == Method::HEAD {
+    let is_too_long = request.extensions.get::<Ceiling>().is_some_and(|ceiling| length > ceiling.0);
+    if is_too_long || request.method == Method::HEAD {
         return Ok(Outgoing::length(key, length));
     }
     let bytes = api.cache.open(read, parts, range, ask.deadline).await?;

@@ -13,7 +13,7 @@ use crate::cache::{Ask, Read, Served};
 use crate::entry::Version;
 use crate::error::{Error, Result, Unlisted};
 use crate::freshness::Moment;
-use crate::key::KeyPatterns;
+use crate::key::{Key, KeyPatterns};
 use crate::record::Object;
 use crate::refresh::{KEYS_AT_A_TIME, Refresher, WORK_TIME_MIN};
 

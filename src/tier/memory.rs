@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::sync::Cache;
 
-use crate::entry::{Budget, Entry, Facts, Room, Version};
+use crate::entry::{Body, Budget, Entry, Facts, Room, Version};
 use crate::error::Result;
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Shard};
@@ -91,7 +91,7 @@ impl MemoryTier {
     pub fn within(budget: Arc<Budget>) -> Self {
         let values = Cache::builder()
             .max_capacity(units(budget.held_max()).into())
-            .weigher(|name, value| units(weight_bytes(name, value)))
+            .weigher(weight_units)
             .build();
         let values = Arc::new(values);
         let (held, all_bytes, held_max) = (Arc::downgrade(&values), budget.bytes(), budget.held_max());
@@ -115,7 +115,7 @@ impl MemoryTier {
     /// Holds `held` in place of what was there. Where there is no room, nothing is held of `key`.
     pub fn hold(&self, key: &Key, held: Arc<Held>) {
         let name = Name::Body(key.clone());
-        match self.room(BOOKKEEPING_BYTES + name.bytes() + held.words_bytes()) {
+        match self.room(BOOKKEEPING_BYTES + name.bytes() + held.own_bytes()) {
             Some(room) => {
                 let _before = held.room.set(room);
                 self.values.insert(name, Value::Body(held));
@@ -212,12 +212,14 @@ impl Held {
         }
     }
 
-    /// Bytes of what is said of the entry.
-    fn words_bytes(&self) -> u64 {
+    /// What the entry takes besides a body that is in memory.
+    fn own_bytes(&self) -> u64 {
         self.entry.as_ref().map_or(0, |entry| {
             let Facts { content_type, content_encoding, version_id, .. } = &entry.facts;
             let words = [content_type.as_deref(), content_encoding.as_deref(), version_id.as_deref()];
-            (entry.version.etag.len() + words.into_iter().flatten().map(str::len).sum::<usize>()) as u64
+            let words = entry.version.etag.len() + words.into_iter().flatten().map(str::len).sum::<usize>();
+            let parts = if let Body::Large(parts) = &entry.body { parts.weight_bytes() } else { 0 };
+            words as u64 + parts
         })
     }
 
@@ -330,7 +332,7 @@ fn give_way(values: &Weak<Values>, bytes_max: u64) {
             break;
         }
         values.invalidate(&*name);
-        excess = excess.saturating_sub(weight_bytes(&name, &value));
+        excess = excess.saturating_sub(u64::from(weight_units(&name, &value)) * UNIT_BYTES);
     }
     values.run_pending_tasks();
 }
@@ -339,13 +341,18 @@ fn units(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
+/// In units, counted as the budget counts them: a body has its own room.
+///
 /// Source: pitfall 10; a weight without key and bookkeeping lets many tiny entries exhaust memory.
-fn weight_bytes(name: &Name, value: &Value) -> u64 {
-    let value_bytes = match value {
-        Value::Body(held) => held.words_bytes() + held.entry.as_ref().map_or(0, |entry| entry.body.bytes_in_memory()),
-        Value::Derived(_, weight_bytes) => *weight_bytes,
-    };
-    BOOKKEEPING_BYTES + name.bytes() + value_bytes
+fn weight_units(name: &Name, value: &Value) -> u32 {
+    let bookkeeping = BOOKKEEPING_BYTES + name.bytes();
+    match value {
+        Value::Body(held) => {
+            let body = held.entry.as_ref().and_then(|entry| entry.body.whole()).map_or(0, |bytes| bytes.len() as u64);
+            units(bookkeeping + held.own_bytes()).saturating_add(units(body))
+        }
+        Value::Derived(_, weight_bytes) => units(bookkeeping + weight_bytes),
+    }
 }
 
 #[cfg(test)]

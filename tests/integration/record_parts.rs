@@ -54,8 +54,14 @@ impl Site {
     async fn entry(&self) -> Entry {
         match self.fetch().await {
             Ok(Fetched::Changed(entry)) => entry,
-            other => panic!("{other:?}"),
+            Ok(_) => panic!("no body"),
+            Err(error) => panic!("{error:?}"),
         }
+    }
+
+    async fn refusal(&self) -> Error {
+        // A body of 32 MiB tells nobody anything.
+        self.fetch().await.map(|_| "a body").expect_err("no body")
     }
 
     /// The version of what is not held whole.
@@ -87,7 +93,7 @@ async fn a_long_body_costs_a_request_and_one_for_every_part_after_the_first() {
             assert_eq!(asked.header("if-match"), Some(&*entry.version.etag));
             assert_eq!(asked.header("x-amz-checksum-mode"), None, "a checksum of the whole is none of a part");
         }
-        assert_eq!(site.budget.free_bytes() / 1024, (8 * LONG - size) / 1024, "it counts once");
+        assert!((size..size + 1024).contains(&(8 * LONG - site.budget.free_bytes())), "{}", site.budget.free_bytes());
     }
 }
 
@@ -115,7 +121,7 @@ async fn a_part_that_breaks_again_and_again_is_given_up() {
     for _ in 0..3 {
         site.server.then_at(FIRST + PART, Fault::CutBody(0));
     }
-    let error = site.fetch().await.unwrap_err();
+    let error = site.refusal().await;
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     let starts = starts(&site.server.requests());
     assert_eq!(starts.iter().filter(|&&start| start == FIRST + PART).count(), 3);
@@ -130,8 +136,8 @@ async fn an_object_that_is_replaced_between_its_parts_is_fetched_again_and_then_
     site.server.then_at(FIRST + PART, replaced());
     assert!(site.entry().await.body == body_of(LONG), "other bytes");
     assert_eq!(wholes(&site), 2);
-    site.server.then_at(FIRST + PART, replaced()).then_at(FIRST, replaced());
-    let error = site.fetch().await.unwrap_err();
+    site.server.then_at(FIRST + PART, replaced()).then_at(FIRST + PART, replaced());
+    let error = site.refusal().await;
     assert!(matches!(error, Error::Changed { .. }), "{error:?}");
     assert_eq!(wholes(&site), 2);
     // Gone is another version too.
@@ -151,7 +157,7 @@ async fn an_answer_that_is_not_the_part_that_was_asked_for_is_an_error() {
     ];
     for lie in lies {
         site.server.then_at(FIRST, lie.clone()).then_at(FIRST, lie.clone());
-        let error = site.fetch().await.unwrap_err();
+        let error = site.refusal().await;
         assert_eq!(error.to_string(), "`long.bin` arrived damaged: its answer is not the part that was asked for", "{lie:?}");
     }
     let others = [
@@ -161,7 +167,7 @@ async fn an_answer_that_is_not_the_part_that_was_asked_for_is_an_error() {
     ];
     for other in others {
         site.server.then_at(FIRST, other.clone()).then_at(FIRST, other.clone());
-        let error = site.fetch().await.unwrap_err();
+        let error = site.refusal().await;
         assert!(matches!(error, Error::Changed { .. }), "{other:?}: {error:?}");
     }
     let entry = site.entry().await;
@@ -184,7 +190,7 @@ async fn a_body_in_parts_that_does_not_fit_its_checksum_is_fetched_again_and_the
         body_of(FIRST + 1),
         &[("x-amz-checksum-crc32c", "4waSgw=="), ("x-amz-checksum-crc64nvme", "-")],
     );
-    let error = site.fetch().await.unwrap_err();
+    let error = site.refusal().await;
     let expected = "`long.bin` arrived damaged: its body does not fit the checksum that came with it";
     assert_eq!((error.to_string().as_str(), site.server.requests().len()), (expected, 4));
 }

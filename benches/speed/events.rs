@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use cache_api::cache::{Ask, Cache};
+use cache_api::entry::Budget;
 use cache_api::freshness::{Policy, Stopwatch};
 use cache_api::key::{KeyPatterns, Prefix};
 use cache_api::lambda::{Bucket, Chores, Events, LambdaDoor, Undone};
@@ -37,7 +38,7 @@ pub struct Told {
 impl Told {
     pub async fn start() -> Self {
         let [source, local] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
-        let record = DirectoryRecord::open(source.path(), 1 << 20).expect("the directory is there");
+        let record = DirectoryRecord::open(source.path(), Budget::new(64 << 20)).expect("the directory is there");
         let tier = DirectoryTier::open(local.path(), record.id()).await.expect("the directory is there");
         let cache = Cache::new(MemoryTier::new(64 << 20), Some(Arc::new(tier)), Arc::new(record), Policy::default());
         for number in 0..HELD_KEYS {

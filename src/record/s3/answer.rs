@@ -188,7 +188,7 @@ impl Refusal {
                 Self::Throttled(said.into())
             }
             (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken") => Self::Forbidden(said.into()),
-            (409 | 412, _) => Self::Changed(said.into()),
+            (409 | 412 | 416, _) => Self::Changed(said.into()),
             (200..=299, _) => Self::Illegible(said.into()),
             _ => Self::Other(said.into()),
         }

@@ -48,3 +48,40 @@ impl WholeChecksum {
         checksum.finalize() == self.value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_fits_its_checksum_and_no_other_whichever_it_is() {
+        let (body, own) = (b"123456789", Some(Checksum::of(b"123456789")));
+        let bare = GetObjectOutput::builder;
+        // Source: the catalogue of parametrised CRC algorithms, "check"; sha1sum and sha256sum.
+        let given = [
+            bare().checksum_crc64_nvme("rosUhgp5mIg="),
+            bare().checksum_crc32_c("4waSgw=="),
+            bare().checksum_crc32("y/Q5Jg=="),
+            bare().checksum_sha1("98O8HYCOBHMq32eZZczDTKeuNEE="),
+            bare().checksum_sha256("FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
+        ];
+        for given in given {
+            let checksum = WholeChecksum::of(&given.checksum_type(ChecksumType::FullObject).build()).unwrap();
+            assert!(checksum.fits(body, own), "{checksum:?}");
+            assert!(!checksum.fits(b"123456780", Some(Checksum::of(b"123456780"))), "{checksum:?}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_of_parts_is_none_of_the_whole() {
+        let bare = GetObjectOutput::builder;
+        for output in [
+            bare(),
+            bare().checksum_crc64_nvme("rosUhgp5mIg=-2"),
+            bare().checksum_crc64_nvme("rosUhgp5mIg=").checksum_type(ChecksumType::Composite),
+            bare().checksum_sha256("FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=-12"),
+        ] {
+            assert!(WholeChecksum::of(&output.build()).is_none());
+        }
+    }
+}

@@ -8,6 +8,7 @@ use axum::Router;
 use crate::cache::Cache;
 use crate::config::{Config, RecordConfig};
 use crate::doctor::{self, Finding, Report, Scope};
+use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
 use crate::function::{Registry, builtin};
@@ -117,7 +118,7 @@ fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, 
 
 /// Looks for what is wrong with what the settings name, until `deadline` where there is one.
 pub async fn examine(config: &Config, scope: Scope, deadline: Option<Instant>) -> Report {
-    match record(config) {
+    match record(config, &Budget::new(config.memory_budget_bytes)) {
         Ok((record, _)) => doctor::examine(config, Some(record.id()), scope, deadline).await,
         Err(error) => {
             let mut report = doctor::examine(config, None, scope, deadline).await;
@@ -213,21 +214,22 @@ fn now() -> Moment {
 type Links = Option<Arc<dyn Presign>>;
 
 async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
-    let (record, presign) = record(config)?;
+    let budget = Budget::new(config.memory_budget_bytes);
+    let (record, presign) = record(config, &budget)?;
     let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
         Some(root) => {
             let limits = Limits { budget_bytes: config.local_budget_bytes, keep_warm: config.keep_warm.clone() };
             let tier = DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?;
-            if let (Some(budget), Some(disk_bytes)) = (limits.budget_bytes, tier.disk_bytes().await)
-                && budget > disk_bytes
+            if let (Some(most), Some(disk_bytes)) = (limits.budget_bytes, tier.disk_bytes().await)
+                && most > disk_bytes
             {
                 return Err(StartError::LocalBudget { disk_bytes });
             }
-            Some(Arc::new(tier.within(limits)))
+            Some(Arc::new(tier.within(limits).sharing(Arc::clone(&budget))))
         }
         None => None,
     };
-    Ok((Cache::new(MemoryTier::new(config.memory_budget_bytes), shared, record, config.policy), presign))
+    Ok((Cache::new(MemoryTier::within(budget), shared, record, config.policy), presign))
 }
 
 fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
@@ -235,17 +237,16 @@ fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
     http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign })
 }
 
-fn record(config: &Config) -> Result<(Arc<dyn Record>, Links), StartError> {
-    // A body that fills more than the budget cannot be served from memory.
-    let size_max = config.memory_budget_bytes;
+/// Bodies take their room in `budget` before they are read.
+fn record(config: &Config, budget: &Arc<Budget>) -> Result<(Arc<dyn Record>, Links), StartError> {
     match &config.record {
         RecordConfig::Directory { root } => {
-            Ok((Arc::new(DirectoryRecord::open(root, size_max).map_err(StartError::Source)?), None))
+            Ok((Arc::new(DirectoryRecord::open(root, Arc::clone(budget)).map_err(StartError::Source)?), None))
         }
         #[cfg(feature = "aws")]
         RecordConfig::S3 { bucket, prefix, endpoint } => {
             let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone(), endpoint: endpoint.clone() };
-            let record = Arc::new(S3Record::new(location, size_max));
+            let record = Arc::new(S3Record::new(location, Arc::clone(budget)));
             let presign = (config.redirect == Switch::On).then(|| Arc::clone(&record) as Arc<dyn Presign>);
             Ok((record, presign))
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
-use crate::entry::Version;
+use crate::entry::{Entry, Version};
 use crate::error::{Error, Result};
 use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
 use crate::key::{InvalidKey, Key};
@@ -26,8 +26,11 @@ mod epochs;
 mod fill;
 mod flight;
 mod floor;
+mod large;
 mod lease;
 mod look;
+mod spool;
+mod whole;
 
 pub use answer::{Ask, Read, Served, Timings};
 pub use counters::Counts;
@@ -48,6 +51,7 @@ pub struct Cache {
     epochs: Epochs,
     floors: Mutex<Floors>,
     fills: Flights<Key, Option<Token>, Landed>,
+    lifts: Flights<(Key, String), (), Result<Option<Arc<Entry>>>>,
     makings: Flights<DerivedName, (), Result<derive::Value>>,
     /// Lets as many derived values be made at a time as there are cores.
     makers: Arc<Semaphore>,
@@ -68,6 +72,7 @@ impl Cache {
             epochs: Epochs::new(policy.memory_max_age),
             floors: Mutex::default(),
             fills: Flights::default(),
+            lifts: Flights::default(),
             makings: Flights::default(),
             makers: Arc::new(Semaphore::new(cores)),
             ahead_millis: AtomicI64::new(0),
@@ -195,6 +200,7 @@ impl Cache {
         Head {
             keys: self.list().await.len() as u64,
             memory_bytes: self.memory.used_bytes(),
+            memory_in_flight_bytes: self.memory.in_flight_bytes(),
             memory_budget_bytes: self.memory.budget_bytes(),
             directory_keys: directory.keys,
             directory_bytes: directory.bytes,
@@ -230,6 +236,7 @@ impl Cache {
                 Sight::Hit(held, tier) if past == Past::Welcome => return self.hit(key, &held, tier, ask, timings).await,
                 Sight::Hit(held, _) => Grounds { token: held.token, epoch: held.vouchers().epoch },
                 Sight::Ask(grounds) => grounds,
+                Sight::Failed(error) => return Err(error),
             };
             let place = self.fills.join(key, grounds.token, |doubt| {
                 let (cache, key) = (Arc::clone(self), key.clone());
@@ -328,6 +335,8 @@ pub struct Head {
     pub keys: u64,
     /// Bytes in use in memory.
     pub memory_bytes: u64,
+    /// Bytes of bodies that are on their way in or out and not kept, and of what is being made of bodies.
+    pub memory_in_flight_bytes: u64,
     /// The most memory may use.
     pub memory_budget_bytes: u64,
     /// Keys held in the shared directory.

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::freshness::Timestamp;
 
+mod body;
+mod budget;
+
+pub use body::{Body, Ceiling, Chunks, Part, Parts, Whence};
+pub use budget::{Budget, NoRoom, Room};
+
 /// Which content of a key, in the record's own words. Opaque: compared, never interpreted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Version {
@@ -36,8 +42,9 @@ pub struct Facts {
     pub content_type: Option<Box<str>>,
     /// The coding the object is stored in (`gzip`), as the record gave it; `None` for none.
     pub content_encoding: Option<Box<str>>,
-    /// Checksum of the body.
-    pub checksum: Checksum,
+    /// Checksum of the body; `None` of a large one that nobody has read to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksum>,
     /// The name by which the record gives these very bytes after the key has changed; `None` where it keeps no old versions.
     // Left out where there is none: a state that was written before there was such a field reads the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +59,7 @@ pub struct Entry {
     /// What is known of the body.
     pub facts: Facts,
     /// The bytes as they are in the record.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Entry {
@@ -62,10 +69,10 @@ impl Entry {
             size: body.len() as u64,
             content_type: media.content_type.map(Into::into),
             content_encoding: media.content_encoding.map(Into::into),
-            checksum: Checksum::of(&body),
+            checksum: Some(Checksum::of(&body)),
             version_id: None,
         };
-        Self { version, facts, body }
+        Self { version, facts, body: body.into() }
     }
 
     /// Adds the name by which the record keeps this version.
@@ -108,18 +115,40 @@ impl Checksum {
     /// # Errors
     /// Where it cannot be read to its end.
     pub fn of_reader(mut body: impl Read) -> io::Result<(Self, u64)> {
-        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        let mut digest = Digest::default();
         let mut part = vec![0; 256 * 1024];
         let mut bytes = 0;
         loop {
             match body.read(&mut part)? {
-                0 => return Ok((Self(digest.finalize()), bytes)),
+                0 => return Ok((digest.checksum(), bytes)),
                 read => {
                     digest.update(&part[..read]);
                     bytes += read as u64;
                 }
             }
         }
+    }
+}
+
+/// Computes a checksum of bytes as they come.
+#[derive(Debug)]
+pub struct Digest(crc_fast::Digest);
+
+impl Digest {
+    /// Goes on with `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all that came.
+    pub fn checksum(&self) -> Checksum {
+        Checksum(self.0.finalize())
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme))
     }
 }
 
@@ -132,6 +161,12 @@ impl fmt::Display for Checksum {
 impl fmt::Debug for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<u64> for Checksum {
+    fn from(checksum: u64) -> Self {
+        Self(checksum)
     }
 }
 

@@ -106,6 +106,12 @@ pub enum Error {
         /// The most that would fit, in bytes.
         size_max: u64,
     },
+    /// Memory is full of bodies that are on their way. Try again in a second.
+    #[error("there is no room in memory for `{key}` now, other bodies are on their way")]
+    Busy {
+        /// What was asked for.
+        key: Key,
+    },
     /// The time the caller gave has passed. Try again, the object may be there by then.
     #[error("`{key}` could not be read in the time there was")]
     Deadline {

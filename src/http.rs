@@ -13,6 +13,7 @@ use crate::record::Presign;
 mod conditional;
 mod form;
 mod objects;
+mod outgoing;
 mod oversize;
 mod problem;
 mod range;

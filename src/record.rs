@@ -1,12 +1,13 @@
 //! The system of record: where the objects are, and the only truth about them.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::entry::{Entry, Version};
+use crate::entry::{Chunks, Entry, Facts, Version};
 use crate::error::Result;
 use crate::freshness::{ClockBounds, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
@@ -22,6 +23,9 @@ pub use s3::{S3Location, S3Record};
 /// Most objects on a page. Source: S3, `ListObjectsV2`, `MaxKeys`.
 pub const PAGE_OBJECTS_MAX: usize = 1000;
 
+/// How long a body may pause. What pauses this long is lost: S3 sends without pausing, and a disk reads.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// The system of record. Nothing here writes to it.
 #[async_trait]
 pub trait Record: Send + Sync + 'static {
@@ -33,12 +37,25 @@ pub trait Record: Send + Sync + 'static {
 
     /// Asks for the object under `key`, conditionally where `known` names the version whose body is in hand.
     ///
-    /// Costs one request; a second one only where the first answered 304 but with another Last-Modified. Length and
-    /// checksum of a body are verified. Gives up at `deadline`.
+    /// Costs one request; a second one only where the first answered 304 but with another Last-Modified, or what it answered was
+    /// damaged or changed meanwhile; and one for every 8 MiB of a body after its first 16. Length and checksum of a body are
+    /// verified. Gives up at `deadline`. A body that is to be held whole takes its room in the memory budget before it is read.
     ///
     /// # Errors
-    /// `Forbidden`, `Throttled`, `Unreachable`, `Changed`, `Corrupted`, `TooLarge`, `Deadline`.
+    /// `Forbidden`, `Throttled`, `Unreachable`, `Changed`, `Corrupted`, `Busy`, `Deadline`.
     async fn fetch(&self, key: &Key, known: Option<&Version>, deadline: Instant) -> Result<Answer>;
+
+    /// Opens a part of the object under `key`, if it still has `version`: the bytes from `range.start` up to and without
+    /// `range.end`, which lie within it.
+    ///
+    /// Costs one request, and one more for every 8 MiB after the first: those are asked for side by side, each for this version
+    /// alone. A part that breaks off is asked for again, from where it broke off. What is in memory of it takes its room in the
+    /// budget before the first request, once: no more than the longest body that is held whole. Under a budget of less than
+    /// 256 MiB that makes the parts smaller. `deadline` is for the first bytes; after them only a pause ends it.
+    ///
+    /// # Errors
+    /// `Changed` where the object has another version by now or is gone, before the first bytes or amid them; else as `fetch`.
+    async fn open(&self, key: &Key, version: &Version, range: Range<u64>, deadline: Instant) -> Result<Chunks>;
 
     /// Lists the objects whose key begins with `below`, in the order of the keys' bytes: the first page, or the one after
     /// `mark`.
@@ -88,10 +105,21 @@ impl fmt::Debug for PresignedUrl {
 pub enum Fetched {
     /// The object as it is now.
     Changed(Entry),
+    /// The object as it is now, but for its bytes: they are too many to be held whole, and come by [`Record::open`].
+    Large(Head),
     /// The known version is still the one.
     Unchanged,
     /// There is no such object.
     Missing,
+}
+
+/// What is known of an object whose bytes have not been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Which content it has.
+    pub version: Version,
+    /// What is known of its body; the checksum where the record gives one of the same kind for the whole.
+    pub facts: Facts,
 }
 
 /// An answer of the record and what it shows of the record's clock.

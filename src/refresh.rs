@@ -112,7 +112,7 @@ impl Refresher {
         if !was_held && !self.keep_warm.matches(key.as_str()) {
             return Outcome::NotHeld;
         }
-        match self.cache.read(key, ask).await {
+        match self.bring(key, ask).await {
             Ok(Read { served: Served::Stale(_), .. } | Read { stored: false, .. }) => Outcome::Unconfirmed,
             Ok(_) if was_held => Outcome::Confirmed,
             Ok(_) => Outcome::Created,
@@ -123,6 +123,12 @@ impl Refresher {
                 Outcome::Unconfirmed
             }
         }
+    }
+
+    /// Reads `key`, and sees to it that it is where other instances find it.
+    async fn bring(&self, key: &Key, ask: Ask) -> Result<Read> {
+        let read = self.cache.read(key, ask).await?;
+        self.cache.complete(key, read, ask).await
     }
 }
 

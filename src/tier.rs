@@ -11,14 +11,18 @@ use crate::error::Result;
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 
+pub mod blocks;
 pub mod directory;
 pub mod health;
+pub mod large;
 pub mod lease;
 pub mod memory;
 pub mod sweep;
 
+pub use blocks::Blocks;
 pub use directory::DirectoryTier;
 pub use health::Health;
+pub use large::{Incoming, LargeBodies};
 pub use lease::{Lease, LeaseMark, Leased, Leases};
 pub use memory::MemoryTier;
 pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
@@ -59,7 +63,7 @@ pub trait Tier: Send + Sync + 'static {
 /// The protocol is DESIGN part 6, model-checked; each step of it is one method here, so that the order of steps stands in
 /// `cache.rs` and nowhere else.
 #[async_trait]
-pub trait SharedTier: Tier + Leases {
+pub trait SharedTier: Tier + Leases + LargeBodies {
     /// Opens and reads the root's epoch; `None` where it is missing, and then it vouches for nothing.
     ///
     /// # Errors
@@ -81,7 +85,7 @@ pub trait SharedTier: Tier + Leases {
     /// Reads and verifies the body that `state` names; `None` where it is missing or damaged.
     ///
     /// # Errors
-    /// `Tier`.
+    /// `Tier`, and `Busy` where there is no room for it in memory.
     async fn lift(&self, key: &Key, state: &State) -> Result<Option<Entry>>;
 
     /// Makes the key's directory and answers its token, a new one where there was none. Before asking the record: this
@@ -161,6 +165,10 @@ pub struct State {
     pub version: Version,
     /// What is known of its body.
     pub facts: Facts,
+    /// The checksums of the body's blocks; `None` where it is a single one.
+    // Left out where there are none: a state of a short body reads as it ever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<Blocks>,
     /// The name of the body's file, beside this state.
     pub body: String,
     /// When the record was asked, in the record's time.

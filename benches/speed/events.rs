@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use cache_api::cache::{Ask, Cache};
+use cache_api::entry::Budget;
 use cache_api::freshness::{Policy, Stopwatch};
 use cache_api::key::{KeyPatterns, Prefix};
 use cache_api::lambda::{Bucket, Chores, Events, LambdaDoor, Undone};
@@ -40,7 +41,7 @@ impl Told {
         // In memory. ext4 without a journal searches the inodes that it has freed in the last minutes before it gives a new one,
         // so that whoever makes directories second would pay for the first.
         let local = tempfile::tempdir_in("/dev/shm").expect("a directory");
-        let record = DirectoryRecord::open(source.path(), 1 << 20).expect("the directory is there");
+        let record = DirectoryRecord::open(source.path(), Budget::new(64 << 20)).expect("the directory is there");
         let tier = DirectoryTier::open(local.path(), record.id()).await.expect("the directory is there");
         let cache = Cache::new(MemoryTier::new(64 << 20), Some(Arc::new(tier)), Arc::new(record), Policy::default());
         for number in 0..HELD_KEYS {

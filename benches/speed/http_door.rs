@@ -34,7 +34,7 @@ pub struct Servers {
 /// A server in a process of its own, which ends with this value.
 pub struct Server {
     address: String,
-    _child: Child,
+    child: Child,
     // Held, so that it can write on.
     _stdout: BufReader<ChildStdout>,
 }
@@ -55,13 +55,23 @@ impl Servers {
 
 impl Server {
     /// Starts a program whose first line ends in its URL.
-    async fn start(mut command: Command) -> Self {
+    pub async fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("a program");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         stdout.read_line(&mut line).await.expect("a line of text");
         let (_, address) = line.trim_end().split_once("http://").expect("a URL");
-        Self { address: address.to_owned(), _child: child, _stdout: stdout }
+        Self { address: address.to_owned(), child, _stdout: stdout }
+    }
+
+    /// Where it listens: `127.0.0.1:41234`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("a process that nobody has waited for")
     }
 
     /// How many GETs it answers in a second to 16 connections, each of which asks again as soon as it is answered.

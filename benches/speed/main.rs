@@ -11,6 +11,7 @@ use table::{Row, Target, Unit};
 #[path = "../../tests/integration/support/client.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod client;
+mod cold;
 #[path = "../../tests/integration/support/emulator.rs"]
 mod emulator;
 mod events;
@@ -66,6 +67,9 @@ async fn bench() {
     let mut streams = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Milliseconds, None);
     // No targets but those that the runs assert: at most a confirmation a key, and nothing left of what nobody reads.
     let mut batches = Row::new("1000 events, 100 keys", "100 updates in turn", Unit::Milliseconds, None);
+    let mut cold =
+        Row::new("cold 256 MiB, streamed", "curl of it from S3", Unit::MegabytesPerSecond, Some(Target::RatioAtLeast(0.8)));
+    let mut memory = Row::new("memory of that, over idle", "idle", Unit::Megabytes, Some(Target::Below(96.0)));
     let mut unread = Row::new("10^5 events, unread keys", "mkdir and rmdir, in turn", Unit::Milliseconds, None);
 
     let cache = read::WarmCache::start().await;
@@ -73,6 +77,7 @@ async fn bench() {
     let servers = http_door::Servers::start().await;
     let functions = lambda_door::Functions::start().await;
     let streaming = stream_door::Functions::start().await;
+    let bucket = cold::Bucket::start().await;
     let load_before = table::load();
     for _ in 0..RUNS {
         reads.add(cache.read_nanos().await, read::clock_nanos());
@@ -82,8 +87,11 @@ async fn bench() {
         same_bytes.add(ours, functions.bare.invocation_micros().await);
         streams.add(streaming.ours_millis().await, streaming.bare_millis().await);
         batches.add(told.batch_millis().await, told.updates_millis().await);
+        let streamed = bucket.ours().await;
+        cold.add(streamed.megabytes_per_second, bucket.megabytes_per_second().await);
+        memory.add(streamed.megabytes_over_idle, streamed.megabytes_idle);
         unread.add(told.unread_millis().await, told.directories_millis());
     }
     println!("load of the machine before: {load_before}; after, this included: {}\n", table::load());
-    table::print(&[reads, gets, invocations, same_bytes, streams, batches, unread]);
+    table::print(&[reads, gets, invocations, same_bytes, streams, batches, unread, cold, memory]);
 }

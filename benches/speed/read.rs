@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cache_api::cache::{Ask, Cache, Served};
+use cache_api::entry::Budget;
 use cache_api::freshness::{Moment, Policy, Stopwatch};
 use cache_api::key::Key;
 use cache_api::record::{DirectoryRecord, Record};
@@ -29,7 +30,7 @@ impl WarmCache {
         let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
         let [source, local] = &dirs;
         std::fs::write(source.path().join(OBJECT_KEY), OBJECT).expect("a written file");
-        let record = DirectoryRecord::open(source.path(), 1 << 20).expect("the directory is there");
+        let record = DirectoryRecord::open(source.path(), Budget::new(64 << 20)).expect("the directory is there");
         let tier = DirectoryTier::open(local.path(), record.id()).await.expect("the directory is there");
         let cache = Cache::new(MemoryTier::new(64 << 20), Some(Arc::new(tier)), Arc::new(record), Policy::default());
         let key = cache.key(OBJECT_KEY).expect("a key");

@@ -21,6 +21,10 @@ pub enum Unit {
     Milliseconds,
     /// How many in a second.
     PerSecond,
+    /// 10^6 bytes in a second.
+    MegabytesPerSecond,
+    /// 10^6 bytes.
+    Megabytes,
 }
 
 /// What was aimed at.
@@ -100,6 +104,8 @@ impl Unit {
             Self::Microseconds => format!("{figure:.0} µs"),
             Self::Milliseconds => format!("{figure:.0} ms"),
             Self::PerSecond => format!("{figure:.0} /s"),
+            Self::MegabytesPerSecond => format!("{figure:.0} MB/s"),
+            Self::Megabytes => format!("{figure:.0} MB"),
         }
     }
 }

@@ -1,31 +1,73 @@
 //! Values derived from bodies: made once, kept under the same budget.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
 
 use crate::cache::Cache;
-use crate::entry::Version;
+use crate::entry::{Entry, Version};
 use crate::error::{Cause, Error, Result};
 use crate::key::Key;
-use crate::tier::memory::{DerivedName, Weighed};
+use crate::tier::memory::{Derived, DerivedName, Weighed};
 
 /// A derived value of whatever type.
 pub(super) type Value = Arc<dyn std::any::Any + Send + Sync>;
 
+/// What making something of a body takes of memory while it goes on, as a multiple of the body: values take several times
+/// what their text or their compressed columns do.
+const MAKING_FACTOR: u64 = 8;
+
 impl Cache {
-    /// A value made of one version of a key: made once, off the async workers, shared and kept under the memory budget.
+    /// A value that belongs to one version of a key: made once, off the async workers, shared and kept under the memory budget.
     ///
-    /// `kind` names what is made ("frame"); a kind is always of one type.
+    /// `kind` names what is made ("table_stats"); a kind is always of one type.
     ///
     /// # Errors
-    /// What `make` says; errors are not kept.
+    /// What `make` says, and `Busy`; errors are not kept.
     pub async fn derive<T: Weighed>(
         self: &Arc<Self>,
         kind: &'static str,
         key: &Key,
         version: &Version,
         make: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<Arc<T>> {
+    ) -> Result<Arc<Derived<T>>> {
         let name = DerivedName { kind, key: key.clone(), version: version.clone() };
+        self.derived(name, ready(Ok((Bytes::new(), 0))), |_| make()).await
+    }
+
+    /// The same of a value that is made of the body of `entry`, which is in memory meanwhile.
+    ///
+    /// # Errors
+    /// As [`Cache::derive`]; `TooLarge`, and what the record says where the body is not in memory.
+    pub async fn derive_of_body<T: Weighed>(
+        self: &Arc<Self>,
+        kind: &'static str,
+        key: &Key,
+        entry: &Arc<Entry>,
+        deadline: Instant,
+        make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
+    ) -> Result<Arc<Derived<T>>> {
+        let name = DerivedName { kind, key: key.clone(), version: entry.version.clone() };
+        let (cache, key, entry) = (Arc::clone(self), key.clone(), Arc::clone(entry));
+        let prepare = async move {
+            let body = cache.whole(&key, &entry, deadline).await?;
+            // What would take more has the half, and hope.
+            let most = cache.memory.budget().bytes() / 2;
+            let room_bytes = entry.facts.size.saturating_mul(MAKING_FACTOR).min(most);
+            Ok((body, room_bytes))
+        };
+        self.derived(name, prepare, make).await
+    }
+
+    /// `prepare` brings the body that is needed, and says how many bytes making takes besides.
+    async fn derived<T: Weighed>(
+        self: &Arc<Self>,
+        name: DerivedName,
+        prepare: impl Future<Output = Result<(Bytes, u64)>> + Send + 'static,
+        make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
+    ) -> Result<Arc<Derived<T>>> {
         if let Some(value) = self.memory.derived::<T>(&name) {
             return Ok(value);
         }
@@ -35,13 +77,16 @@ impl Cache {
             if let Some(value) = cache.memory.derived::<T>(&kept_under) {
                 return Ok(value as Value);
             }
+            let kind = kept_under.kind;
+            let (body, room_bytes) = prepare.await?;
             let _permit = cache.makers.acquire().await.expect("nobody closes this semaphore");
-            let making = tokio::task::spawn_blocking(make).await;
-            let value = Arc::new(making.map_err(|cause| making_failed(kind, cause))??);
-            cache.memory.keep_derived(kept_under, Arc::clone(&value));
-            Ok(value as Value)
+            let busy = |_| Error::Busy { key: kept_under.key.clone() };
+            let room = cache.memory.budget().room(room_bytes).await.map_err(busy)?;
+            let making = tokio::task::spawn_blocking(move || make(&body)).await;
+            let value = making.map_err(|cause| making_failed(kind, cause))??;
+            Ok(cache.memory.keep_derived(kept_under, value, room) as Value)
         });
-        let value = place.end.await.ok_or_else(|| making_failed(kind, "the making was cut short"))??;
+        let value = place.end.await.ok_or_else(|| making_failed(name.kind, "the making was cut short"))??;
         Ok(value.downcast().expect("a kind is always of one type"))
     }
 }

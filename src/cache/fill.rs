@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
+use crate::cache::large::{Asked, LargeBody, Source, Stage};
 use crate::cache::look::Grounds;
 use crate::cache::{Ask, Cache, Past, Served, Timings, lease};
 use crate::entry::{Entry, Seen};
@@ -95,6 +96,7 @@ impl<'a> Fill<'a> {
         let in_hand = match self.look_again().await {
             Again::Found(held, tier) => return self.found(held, tier),
             Again::Ask(in_hand) => in_hand,
+            Again::Failed(error) => return Landed::Failed(error),
         };
         self.asked = self.cache.floors().order();
         let known = in_hand.as_ref().map(|in_hand| &in_hand.entry.version);
@@ -110,6 +112,11 @@ impl<'a> Fill<'a> {
         match (fetched, in_hand) {
             (Ok(Fetched::Changed(entry)), in_hand) => {
                 let served = if in_hand.is_some() { Served::Replaced } else { Served::Filled };
+                self.keep(Arc::new(entry), None, served).await
+            }
+            (Ok(Fetched::Large(head)), in_hand) => {
+                let served = if in_hand.is_some() { Served::Replaced } else { Served::Filled };
+                let entry = Source::new(self.cache, self.key, head, self.asked(), Stage::InRecord).entry();
                 self.keep(Arc::new(entry), None, served).await
             }
             (Ok(Fetched::Unchanged), Some(in_hand)) => {
@@ -154,12 +161,12 @@ impl<'a> Fill<'a> {
             return Again::Ask(in_memory(memory, self.cache.shared.is_none()));
         };
         let stopwatch = Stopwatch::start();
-        let again = self.look_at_state(&**shared, token, memory).await;
+        let again = self.look_at_state(shared, token, memory).await;
         self.timings.add_directory(stopwatch.elapsed());
         again
     }
 
-    async fn look_at_state(&mut self, shared: &dyn SharedTier, token: Token, memory: Option<Aged>) -> Again {
+    async fn look_at_state(&mut self, shared: &Arc<dyn SharedTier>, token: Token, memory: Option<Aged>) -> Again {
         let Ok(Looked::Other { token: Some(current), state }) = shared.look(self.key, None).await else {
             return Again::Ask(in_memory(memory, false));
         };
@@ -172,24 +179,32 @@ impl<'a> Fill<'a> {
         };
         if self.under.past == Past::Welcome {
             let lifted = self.cache.lift(shared, self.key, &state, self.under.grounds, self.ask.now);
-            if let Some((held, tier)) = lifted.await {
-                return Again::Found(held, tier);
+            match lifted.await {
+                Ok(Some((held, tier))) => return Again::Found(held, tier),
+                Ok(None) => {}
+                Err(error) => return Again::Failed(error),
             }
         }
         let seen = Seen::Present(state.version.clone());
         let age = self.cache.age_of_state(self.key, &state, self.ask.now);
         let may_stand_in = self.cache.floors().admits(self.key, &seen, state.confirmed_at);
         match self.cache.body_of(shared, self.key, &state).await {
-            Some((entry, tier)) => {
+            Ok(Some((entry, tier))) => {
                 let confirmed_at = state.confirmed_at;
                 Again::Ask(Some(InHand { entry, confirmed_at, age, tier, state: Some(state), may_stand_in }))
             }
-            None => Again::Ask(in_memory(memory, false)),
+            Ok(None) => Again::Ask(in_memory(memory, false)),
+            Err(error) => Again::Failed(error),
         }
     }
 
     /// Keeps what the record said is current: as a confirmation of `state`, or as a body.
     async fn keep(mut self, entry: Arc<Entry>, state: Option<State>, served: Served) -> Landed {
+        if let Some(large) = LargeBody::of(&entry).filter(|_| state.is_none()) {
+            // It is stored when somebody reads all of it.
+            large.confirmed(self.asked());
+            return self.hand_over(Some(entry), served, false);
+        }
         let Some((shared, token)) = self.cache.shared.as_ref().zip(self.under.grounds.token) else {
             return self.hand_over(Some(entry), served, false);
         };
@@ -202,9 +217,15 @@ impl<'a> Fill<'a> {
         self.hand_over(Some(entry), served, matches!(stored, Ok(Stored::Stored)))
     }
 
+    /// What the record's answer may be stored under.
+    fn asked(&self) -> Asked {
+        Asked { token: self.under.grounds.token, at: self.asked_at }
+    }
+
     /// Step 6: never an older version than another read has served since the record was asked.
     fn hand_over(self, entry: Option<Arc<Entry>>, served: Served, in_shared: bool) -> Landed {
         let seen = seen(entry.as_ref());
+        let is_large = entry.as_ref().is_some_and(|entry| entry.body.whole().is_none());
         // What could not be stored is held without an epoch, so that the next read looks again.
         let vouchers = Vouchers { epoch: self.under.grounds.epoch.filter(|_| in_shared), asked: Some(self.ask.now) };
         let held =
@@ -223,7 +244,7 @@ impl<'a> Fill<'a> {
         if doubted {
             self.cache.memory.let_go(self.key, &held);
         }
-        let stored = in_shared || (self.cache.shared.is_none() && !doubted);
+        let stored = in_shared || (self.cache.shared.is_none() && !doubted && !is_large);
         Landed::Filled(Filled { held, seen, served, stored, asked: self.asked, timings: self.timings })
     }
 
@@ -274,6 +295,8 @@ enum Again {
     Found(Arc<Held>, TierName),
     /// The record is to be asked, about this body if there is one.
     Ask(Option<InHand>),
+    /// There is no room for the body in memory.
+    Failed(Error),
 }
 
 fn seen(entry: Option<&Arc<Entry>>) -> Seen {

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::large::{Asked, LargeBody, Source, Stage};
 use crate::cache::{Ask, Cache, Timings};
 use crate::entry::{Entry, Seen};
+use crate::error::{Error, Result};
 use crate::freshness::{Moment, Stopwatch};
 use crate::key::Key;
+use crate::record::Head;
 use crate::tier::memory::{Held, Vouchers};
 use crate::tier::{Epoch, Looked, SharedTier, State, TierName, Token};
 
@@ -16,6 +19,8 @@ pub(super) enum Sight {
     Hit(Arc<Held>, TierName),
     /// Nothing may be served without asking the record, on these grounds.
     Ask(Grounds),
+    /// There is no room for the body in memory.
+    Failed(Error),
 }
 
 /// What a belief rests on; the epoch was read before the token, and the token before the state or the record.
@@ -36,7 +41,7 @@ impl Cache {
         let fresh = held.filter(|held| held.entry.is_some() && self.is_fresh(held, ask.now));
         let sight = match fresh {
             Some(held) if epoch.is_some() && held.vouchers().epoch == epoch => Sight::Hit(held, TierName::Memory),
-            fresh => self.look_at_key(&**shared, key, fresh, epoch, ask.now).await,
+            fresh => self.look_at_key(shared, key, fresh, epoch, ask.now).await,
         };
         timings.add_directory(stopwatch.elapsed());
         sight
@@ -45,7 +50,7 @@ impl Cache {
     /// Steps 3 and 4.
     async fn look_at_key(
         &self,
-        shared: &dyn SharedTier,
+        shared: &Arc<dyn SharedTier>,
         key: &Key,
         fresh: Option<Arc<Held>>,
         epoch: Option<Epoch>,
@@ -61,9 +66,13 @@ impl Cache {
                 let grounds = Grounds { token: Some(token), epoch };
                 let lifted = match state {
                     Some(state) => self.lift(shared, key, &state, grounds, now).await,
-                    None => None,
+                    None => Ok(None),
                 };
-                lifted.map_or(Sight::Ask(grounds), |(held, tier)| Sight::Hit(held, tier))
+                match lifted {
+                    Ok(Some((held, tier))) => Sight::Hit(held, tier),
+                    Ok(None) => Sight::Ask(grounds),
+                    Err(error) => Sight::Failed(error),
+                }
             }
             (Ok(Looked::Other { token: None, .. } | Looked::Same), _) => {
                 Sight::Ask(Grounds { token: shared.announce(key).await.ok(), epoch })
@@ -73,33 +82,36 @@ impl Cache {
     }
 
     /// Step 4: takes what the shared tier believes into memory, if this instance may believe it too.
+    ///
+    /// # Errors
+    /// `Busy`.
     pub(super) async fn lift(
         &self,
-        shared: &dyn SharedTier,
+        shared: &Arc<dyn SharedTier>,
         key: &Key,
         state: &State,
         grounds: Grounds,
         now: Moment,
-    ) -> Option<(Arc<Held>, TierName)> {
+    ) -> Result<Option<(Arc<Held>, TierName)>> {
         let seen = Seen::Present(state.version.clone());
         let age = self.age_of_state(key, state, now);
         let believed = grounds.token.is_some_and(|token| state.is_believed_under(&token))
             && age < self.policy.local_max_age
             && self.floors().admits(key, &seen, state.confirmed_at);
         if !believed {
-            return None;
+            return Ok(None);
         }
-        let (entry, tier) = self.body_of(shared, key, state).await?;
+        let Some((entry, tier)) = self.body_of(shared, key, state).await? else { return Ok(None) };
         let vouchers = Vouchers { epoch: grounds.epoch, asked: None };
         let held = Arc::new(Held::new(key, Some(entry), state.confirmed_at, age, now).vouched(grounds.token, vouchers));
         let mut floors = self.floors();
         // Another read may have served a newer one while the body came.
         if !floors.admits(key, &seen, state.confirmed_at) {
-            return None;
+            return Ok(None);
         }
         floors.raise(key, seen, state.confirmed_at);
         self.memory.hold(key, Arc::clone(&held));
-        Some((held, tier))
+        Ok(Some((held, tier)))
     }
 
     /// How old `state` is, also by this instance's monotonic clock where it held the same or a later confirmation in memory.
@@ -108,13 +120,51 @@ impl Cache {
         self.age(state.confirmed_at, now).max(held.map_or(Duration::ZERO, |held| held.age(now)))
     }
 
-    /// The body that `state` names: memory's, if it is that version, else the shared tier's.
-    pub(super) async fn body_of(&self, shared: &dyn SharedTier, key: &Key, state: &State) -> Option<(Arc<Entry>, TierName)> {
+    /// The body that `state` names: memory's, if it is that version, else the shared tier's. A large one stays there.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(super) async fn body_of(
+        &self,
+        shared: &Arc<dyn SharedTier>,
+        key: &Key,
+        state: &State,
+    ) -> Result<Option<(Arc<Entry>, TierName)>> {
         let in_memory = self.memory.held(key).and_then(|held| held.entry.clone());
-        if let Some(entry) = in_memory.filter(|entry| entry.version == state.version && entry.facts == state.facts) {
-            return Some((entry, TierName::Memory));
+        let is_it = |entry: &Arc<Entry>| {
+            entry.version == state.version
+                && LargeBody::of(entry).map_or(entry.facts == state.facts, |large| large.is_stored_as(state))
+        };
+        if let Some(entry) = in_memory.filter(is_it) {
+            return Ok(Some((entry, TierName::Memory)));
         }
-        let entry = shared.lift(key, state).await.ok().flatten()?;
-        Some((Arc::new(entry), TierName::Directory))
+        let entry = if state.facts.size > self.memory.budget().whole_max() {
+            let is_there = shared.open(key, state, 0..0).await.ok().flatten().is_some();
+            is_there.then(|| Arc::new(self.stored(key, state)))
+        } else {
+            self.lifted(shared, key, state).await?
+        };
+        Ok(entry.map(|entry| (entry, TierName::Directory)))
+    }
+
+    /// The entry of a large body that the shared tier has.
+    fn stored(&self, key: &Key, state: &State) -> Entry {
+        let head = Head { version: state.version.clone(), facts: state.facts.clone() };
+        let asked = Asked { token: Some(state.token), at: state.confirmed_at };
+        Source::new(self, key, head, asked, Stage::Stored(state.clone())).entry()
+    }
+
+    /// Reads a body from the shared tier, once for all who want it at the same time.
+    async fn lifted(&self, shared: &Arc<dyn SharedTier>, key: &Key, state: &State) -> Result<Option<Arc<Entry>>> {
+        let name = (key.clone(), state.body.clone());
+        let lift = self.lifts.join(&name, (), |_| {
+            let (shared, key, state) = (Arc::clone(shared), key.clone(), state.clone());
+            async move { shared.lift(&key, &state).await.map(|entry| entry.map(Arc::new)) }
+        });
+        match lift.end.await {
+            Some(Err(busy @ Error::Busy { .. })) => Err(busy),
+            Some(Ok(entry)) => Ok(entry),
+            Some(Err(_)) | None => Ok(None),
+        }
     }
 }

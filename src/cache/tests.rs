@@ -6,6 +6,7 @@ mod doubts;
 pub(crate) mod failing_tier;
 mod failures;
 pub(crate) mod fake_record;
+mod large;
 mod leases;
 mod pitfalls;
 mod random;

@@ -79,7 +79,7 @@ mod tests {
             size: 0,
             content_type: content_type.map(Into::into),
             content_encoding: content_encoding.map(Into::into),
-            checksum: Checksum::of(&Bytes::new()),
+            checksum: Some(Checksum::of(&Bytes::new())),
             version_id: None,
         };
         match Format::of(&Key::parse(key, &Prefix::default()).unwrap(), &facts) {

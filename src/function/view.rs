@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::timeout_at;
 
 use crate::cache::{Ask, Cache, Read};
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 #[cfg(feature = "frames")]
 use crate::frame::{Format, Frame, codec};
 use crate::key::{InvalidKey, Key};
-use crate::tier::memory::Weighed;
+use crate::tier::memory::{Derived, Weighed};
 
 /// What one call sees of the cache, as of one moment and until one deadline.
 #[derive(Clone)]
@@ -52,30 +53,42 @@ impl View {
     /// An entry in columns: parsed once a version, off the async workers.
     ///
     /// # Errors
-    /// `UnknownFormat`, `Unparsable`, `TooLarge`, and `Deadline` where it takes too long.
+    /// `UnknownFormat`, `Unparsable`, `TooLarge`, `Busy`, and `Deadline` where it takes too long.
     #[cfg(feature = "frames")]
-    pub async fn frame(&self, key: &Key, entry: &Arc<Entry>) -> Result<Arc<Frame>> {
+    pub async fn frame(&self, key: &Key, entry: &Arc<Entry>) -> Result<Arc<Derived<Frame>>> {
         let format = Format::of(key, &entry.facts)?;
         let (owned, frame_bytes_max) = (key.clone(), self.frame_bytes_max);
-        self.derive("frame", key, entry, move |entry| codec::parse_frame(&owned, format, &entry.body, frame_bytes_max)).await
+        self.derive_of_body("frame", key, entry, move |body| codec::parse_frame(&owned, format, body, frame_bytes_max)).await
     }
 
-    /// A value made of an entry: once a version, off the async workers, kept under the memory budget.
+    /// A value that belongs to a version: made once, off the async workers, kept under the memory budget.
     ///
-    /// `kind` names what is made ("frame"); a kind is always of one type.
+    /// `kind` names what is made ("table_stats"); a kind is always of one type.
     ///
     /// # Errors
-    /// What `make` says, and `Deadline` where it takes too long.
+    /// What `make` says, `Busy`, and `Deadline` where it takes too long.
     pub async fn derive<T: Weighed>(
         &self,
         kind: &'static str,
         key: &Key,
+        entry: &Entry,
+        make: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<Arc<Derived<T>>> {
+        self.in_time(key, self.cache.derive(kind, key, &entry.version, make)).await
+    }
+
+    /// The same of a value that is made of the body, which is brought into memory for it.
+    ///
+    /// # Errors
+    /// As [`View::derive`]; `TooLarge` for what does not fit into half of the memory budget.
+    pub async fn derive_of_body<T: Weighed>(
+        &self,
+        kind: &'static str,
+        key: &Key,
         entry: &Arc<Entry>,
-        make: impl FnOnce(&Entry) -> Result<T> + Send + 'static,
-    ) -> Result<Arc<T>> {
-        let of = Arc::clone(entry);
-        let made = self.cache.derive(kind, key, &entry.version, move || make(&of));
-        self.in_time(key, made).await
+        make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
+    ) -> Result<Arc<Derived<T>>> {
+        self.in_time(key, self.cache.derive_of_body(kind, key, entry, self.ask.deadline, make)).await
     }
 
     async fn in_time<T>(&self, key: &Key, answer: impl Future<Output = Result<T>> + Send) -> Result<T> {

@@ -1,24 +1,27 @@
 //! Plain URLs: `/cache/{key}` and, the same for every verb, `/cache?path=KEY`.
 
 use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::stream;
 use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::cache::Read;
-use crate::entry::{Entry, Facts, Version};
+use crate::cache::{Ask, Read};
+use crate::entry::{Body as Bytes, Ceiling, Entry, Facts, Version};
 use crate::error::Error;
 use crate::freshness::Timestamp;
+use crate::http::outgoing::Outgoing;
 use crate::http::oversize::Source;
 use crate::http::problem::Problem;
 use crate::http::range::Part;
@@ -27,6 +30,9 @@ use crate::key::Key;
 
 /// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
 const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// How often an object that changes before its first byte is read again.
+const CHANGES_MAX: usize = 2;
 
 /// `GET /cache`: an object where the query names one, else what is cached.
 pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<Response, Problem> {
@@ -46,46 +52,96 @@ pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<R
 /// Source: RFC 9110, section 13.2.2.
 pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
-    let ask = ask(request.extensions());
-    let read = api.cache.read(&key, ask).await?;
-    let mut response = if conditional::client_has(request.headers(), &read.entry.version.etag) {
+    // What comes with a body is of no use to a GET, and cannot be shared across threads.
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    let mut read = api.cache.read(&key, ask).await?;
+    for _ in 0..CHANGES_MAX {
+        match answer(&api, &request, &key, &mut read, ask).await {
+            // The record has another version by now, and this one is nowhere else.
+            Err(Unanswered::Error(Error::Changed { .. })) => read = api.cache.read_again(&key, &read.entry, ask).await?,
+            answer => return answer.map_err(Problem::from),
+        }
+    }
+    answer(&api, &request, &key, &mut read, ask).await.map_err(Problem::from)
+}
+
+/// Why an object that was read is not answered.
+enum Unanswered {
+    /// None of it is what is asked for.
+    NoSuchPart(Problem),
+    /// Its bytes cannot be had.
+    Error(Error),
+}
+
+impl From<Unanswered> for Problem {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::NoSuchPart(problem) => problem,
+            Unanswered::Error(error) => error.into(),
+        }
+    }
+}
+
+async fn answer(api: &Api, request: &Parts, key: &Key, read: &mut Read, ask: Ask) -> Result<Response, Unanswered> {
+    let mut response = if conditional::client_has(&request.headers, &read.entry.version.etag) {
         let mut response = Response::new(bodiless());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        let asked = part(&request, &read, ask.now.wall);
-        let mut response = body(asked, &key, &read.entry)?;
+        let asked = part(request, read, ask.now.wall);
+        let range = range(asked, key, read.entry.facts.size).map_err(Unanswered::NoSuchPart)?;
+        let body = body(api, request, key, read, range, ask).await.map_err(Unanswered::Error)?;
+        let mut response = Response::new(body);
+        say_part(&mut response, asked, read.entry.facts.size);
         write_form(response.headers_mut(), &read.entry.facts);
         let part_first = if let Part::Bytes { first, .. } = asked { Some(first) } else { None };
-        Source::attach(&mut response, &key, &read.entry, part_first, api.presign.as_ref());
+        Source::attach(&mut response, key, &read.entry, part_first, api.presign.as_ref());
         response
     };
     write_version(response.headers_mut(), &read.entry.version);
-    status_header::write(response.headers_mut(), &read);
+    status_header::write(response.headers_mut(), read);
     Ok(response)
 }
 
 /// Ranges are of GET alone: a HEAD says what the whole is. Source: RFC 9110, section 14.2.
-fn part(request: &Request, read: &Read, now: Timestamp) -> Part {
+fn part(request: &Parts, read: &Read, now: Timestamp) -> Part {
     let confirmed_at = Timestamp::from_millis(now.as_millis().saturating_sub(read.age.as_millis() as u64));
-    let is_part =
-        request.method() == Method::GET && conditional::allows_part(request.headers(), &read.entry.version, confirmed_at);
-    if is_part { Part::of(request.headers(), read.entry.facts.size) } else { Part::Whole }
+    let is_part = request.method == Method::GET && conditional::allows_part(&request.headers, &read.entry.version, confirmed_at);
+    if is_part { Part::of(&request.headers, read.entry.facts.size) } else { Part::Whole }
 }
 
-/// The body, or the part of it that is asked for, which is said.
-fn body(part: Part, key: &Key, entry: &Entry) -> Result<Response, Problem> {
+/// The bytes that are asked for, from the first up to and without the last.
+fn range(part: Part, key: &Key, size: u64) -> Result<Range<u64>, Problem> {
     match part {
-        Part::Whole => Ok(Response::new(Body::from(entry.body.clone()))),
-        Part::Bytes { first, last } => {
-            // In memory, so that its offsets are of the memory's size.
-            let mut response = Response::new(Body::from(entry.body.slice(first as usize..=last as usize)));
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{}", entry.facts.size)).expect("numbers in ASCII");
-            response.headers_mut().insert(CONTENT_RANGE, range);
-            Ok(response)
-        }
-        Part::Unsatisfiable => Err(Problem::range_not_satisfiable(key, entry.facts.size)),
+        Part::Whole => Ok(0..size),
+        Part::Bytes { first, last } => Ok(first..last + 1),
+        Part::Unsatisfiable => Err(Problem::range_not_satisfiable(key, size)),
+    }
+}
+
+/// The bytes of `range`. Of what is too large for memory they are opened only if somebody will read them.
+async fn body(api: &Api, request: &Parts, key: &Key, read: &mut Read, range: Range<u64>, ask: Ask) -> Result<Body, Error> {
+    let entry = Arc::clone(&read.entry);
+    let parts = match &entry.body {
+        // In memory, so that its offsets are of the memory's size.
+        Bytes::Whole(bytes) => return Ok(Body::from(bytes.slice(range.start as usize..range.end as usize))),
+        Bytes::Large(parts) => parts,
+    };
+    let length = range.end - range.start;
+    let is_too_long = request.extensions.get::<Ceiling>().is_some_and(|ceiling| length > ceiling.0);
+    if is_too_long || request.method == Method::HEAD {
+        return Ok(Outgoing::length(key, length));
+    }
+    let bytes = api.cache.open(read, parts, range, ask.deadline).await?;
+    Ok(Outgoing::body(key, bytes, length))
+}
+
+fn say_part(response: &mut Response, part: Part, size: u64) {
+    if let Part::Bytes { first, last } = part {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{size}")).expect("numbers in ASCII");
+        response.headers_mut().insert(CONTENT_RANGE, range);
     }
 }
 
@@ -93,7 +149,9 @@ fn body(part: Part, key: &Key, entry: &Entry) -> Result<Response, Problem> {
 pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
-    let read = api.cache.read(&key, ask(request.extensions())).await?;
+    let ask = ask(request.extensions());
+    let read = api.cache.read(&key, ask).await?;
+    let read = api.cache.complete(&key, read, ask).await?;
     let mut response = (StatusCode::CREATED, describe(&key, &read)).into_response();
     let location = format!("/cache/{}", utf8_percent_encode(key.as_str(), ENCODED_IN_PATH));
     response.headers_mut().insert(LOCATION, HeaderValue::from_str(&location).expect("percent-encoded"));
@@ -133,7 +191,7 @@ fn refuse_body(request: &Request, key: &Key) -> Result<(), Problem> {
 /// For answers that must not give a length: axum would write `Content-Length: 0` for a body that it knows to be empty.
 /// Source: RFC 9110, section 8.6.
 fn bodiless() -> Body {
-    Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
+    Body::from_stream(stream::empty::<Result<&'static [u8], Infallible>>())
 }
 
 /// Says what form a body has. Its length comes with it.

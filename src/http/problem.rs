@@ -51,7 +51,11 @@ impl Problem {
         problem.key = key_of(error).map(|key| key.as_str().to_owned());
         match error {
             Error::NotFound { remembered_for, .. } => status_header::write_absence(&mut problem.headers, *remembered_for),
-            Error::Throttled { .. } | Error::Unreachable { .. } | Error::Changed { .. } | Error::NotWritten { .. } => {
+            Error::Throttled { .. }
+            | Error::Unreachable { .. }
+            | Error::Changed { .. }
+            | Error::Busy { .. }
+            | Error::NotWritten { .. } => {
                 problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -200,6 +204,7 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
         Error::TooLarge { .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The object is too large", "the operator raises CACHE_API_MEMORY_BUDGET")
         }
+        Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Memory is full of answers", "try again in a second"),
         Error::Deadline { .. } | Error::NotListed { why: Unlisted::Deadline, .. } => {
             (StatusCode::GATEWAY_TIMEOUT, "deadline", "Not in time", "try again; it may be cached by then")
         }
@@ -237,6 +242,7 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::Changed { key }
         | Error::Corrupted { key, .. }
         | Error::TooLarge { key, .. }
+        | Error::Busy { key }
         | Error::Deadline { key }
         | Error::NotWritten { key, .. }
         | Error::UnknownFormat { key, .. }

@@ -79,7 +79,11 @@ async fn run_command(api: &Api, command: &str, path: Option<String>, ask: Ask) -
                 Removed::NothingHeld => answer(NOTHING_HELD, Some(&path), "{'error': 'cache_item not found'}"),
             });
         }
-        _create_or_read => drop(api.cache.read(&key, ask).await?),
+        "create" => {
+            let read = api.cache.read(&key, ask).await?;
+            api.cache.complete(&key, read, ask).await?;
+        }
+        _read => drop(api.cache.read(&key, ask).await?),
     }
     Ok(answer(StatusCode::OK, Some(&path), "{'result': 'success'}"))
 }

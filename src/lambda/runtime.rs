@@ -15,8 +15,9 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 use tower::{Service, ServiceExt};
 
+use crate::entry::Ceiling;
 use crate::freshness::Deadline;
-use crate::lambda::stream::StreamLayer;
+use crate::lambda::stream::{STREAM_BYTES_MAX, StreamLayer};
 use crate::lambda::{Door, Events, Payload, Refusal, Shape, Streamed, Unanswered};
 
 /// Time that the service is told to leave to the door, enough to say in its own words that the time is over.
@@ -73,7 +74,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    /// A door to `service`, each of whose requests has a [`Deadline`] among its extensions. Events that are no requests have no
+    /// A door to `service`, each of whose requests has a [`Deadline`] and a [`Ceiling`] among its extensions. Events that are no requests have no
     /// answer.
     pub fn new(service: S, refuse: Refuse) -> Self {
         Self { service, refuse, events: None }
@@ -101,7 +102,7 @@ where
     pub async fn stream(&self, door: Door, event: Value, ends_at: Instant) -> Streamed {
         let cut_at = before(ends_at, DOOR_LEAVES);
         let answering = async {
-            let mut response = self.respond(door, event, ends_at).await;
+            let mut response = self.respond(door, event, ends_at, Ceiling(STREAM_BYTES_MAX)).await;
             match Streamed::refusal(&response, cut_at) {
                 None => response,
                 Some(refusal) => self.refuse(refusal, std::mem::take(response.extensions_mut())).await,
@@ -116,7 +117,7 @@ where
 
     async fn answer_whole(&self, door: Door, event: Value, ends_at: Instant) -> Payload {
         let answering = async {
-            let mut response = self.respond(door, event, ends_at).await;
+            let mut response = self.respond(door, event, ends_at, Ceiling(door.payload_bytes_max())).await;
             let attached = std::mem::take(response.extensions_mut());
             match Payload::of(door, response).await {
                 Ok(payload) => payload,
@@ -130,10 +131,11 @@ where
     }
 
     /// Asks the service, if the event makes a request.
-    async fn respond(&self, door: Door, event: Value, ends_at: Instant) -> Response<Body> {
+    async fn respond(&self, door: Door, event: Value, ends_at: Instant, ceiling: Ceiling) -> Response<Body> {
         match door.request(event) {
             Ok(mut request) => {
                 request.extensions_mut().insert(Deadline(before(ends_at, SERVICE_LEAVES)));
+                request.extensions_mut().insert(ceiling);
                 let Ok(response) = self.service.clone().oneshot(request).await;
                 response
             }

@@ -229,7 +229,7 @@ async fn two_refreshers_at_once_on_one_directory_leave_what_the_record_has() {
     }
     for key in &keys {
         for instance in [&one, &first, &second] {
-            assert_eq!(instance.read(key, 4_000).await.unwrap().entry.body.as_ref(), b"2", "{key}");
+            assert_eq!(instance.read(key, 4_000).await.unwrap().entry.body, b"2", "{key}");
         }
     }
 }

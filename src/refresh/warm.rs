@@ -13,7 +13,7 @@ use crate::cache::{Ask, Read, Served};
 use crate::entry::Version;
 use crate::error::{Error, Result, Unlisted};
 use crate::freshness::Moment;
-use crate::key::KeyPatterns;
+use crate::key::{Key, KeyPatterns};
 use crate::record::Object;
 use crate::refresh::{KEYS_AT_A_TIME, Refresher, WORK_TIME_MIN};
 
@@ -88,8 +88,8 @@ impl Refresher {
         let held = self.cache.held_version(key).await;
         let (done, read) = match held {
             Some(version) if is_version_of(&version, object) => return Outcome::Already,
-            Some(_) => (Outcome::Refreshed, timeout_at(ask.deadline.into(), self.cache.update(key, ask)).await),
-            None => (Outcome::Created, timeout_at(ask.deadline.into(), self.cache.read(key, ask)).await),
+            Some(_) => (Outcome::Refreshed, timeout_at(ask.deadline.into(), self.bring_anew(key, ask)).await),
+            None => (Outcome::Created, timeout_at(ask.deadline.into(), self.bring(key, ask)).await),
         };
         match read.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() })) {
             Ok(Read { served: Served::Stale(_), .. } | Read { stored: false, .. }) => Outcome::Failed,
@@ -101,6 +101,11 @@ impl Refresher {
                 Outcome::Failed
             }
         }
+    }
+
+    async fn bring_anew(&self, key: &Key, ask: Ask) -> Result<Read> {
+        let read = self.cache.update(key, ask).await?;
+        self.cache.complete(key, read, ask).await
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,25 +14,29 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lru::LruCache;
 
-use crate::entry::Entry;
+use crate::entry::{Budget, Chunks, Entry};
 use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::RecordId;
 use crate::key::{Key, Shard};
+use crate::tier::blocks::block_bytes;
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Health, Kept, Lease, Leased, Leases, Limits, Listed, Looked, Removed, SharedTier, State, Stored,
-    SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
+    Doubted, Epoch, EpochMark, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Listed, Looked, Removed,
+    SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
 };
 
 mod doubt;
 mod file;
 mod fill;
 mod guard;
+mod hands;
+mod incoming;
 mod layout;
 mod lease;
 mod listing;
 mod look;
 mod nonce;
+mod parts;
 mod past;
 mod room;
 pub mod survey;
@@ -41,6 +46,8 @@ mod view;
 
 use file::Made;
 use guard::{Guard, Job, Lane};
+use hands::Hands;
+use incoming::Draft;
 use layout::Disk;
 use room::{Room, Verdict};
 use touch::Touches;
@@ -69,10 +76,10 @@ const ANNOUNCED_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 
 
 /// Keeps entries in a directory that other instances, and other programs, use at the same time.
 pub struct DirectoryTier {
-    disk: Arc<Disk>,
-    guard: Guard,
+    hands: Hands,
     touches: Touches,
-    room: Room,
+    room: Arc<Room>,
+    budget: Arc<Budget>,
     /// The tokens whose directory this process made.
     announced: Mutex<LruCache<Key, Token>>,
 }
@@ -100,14 +107,14 @@ impl DirectoryTier {
     pub async fn open(root: &Path, record: &RecordId) -> Result<Self> {
         let disk = Arc::new(Disk::new(root, record));
         let tier = Self {
-            disk: Arc::clone(&disk),
-            guard: Guard::default(),
+            hands: Hands { disk: Arc::clone(&disk), guard: Arc::new(Guard::default()) },
             touches: Touches::default(),
-            room: Room::within(Limits::default()),
+            room: Arc::new(Room::within(Limits::default())),
+            budget: Budget::unbounded(),
             announced: Mutex::new(LruCache::new(ANNOUNCED_MAX)),
         };
         let opening = Job { lane: Lane::Fill, action: "open", limit: FILL_LIMIT };
-        match tier.guard.run(opening, move || prepare(&disk)).await {
+        match tier.hands.guard.run(opening, move || prepare(&disk)).await {
             Ok(Ok(())) => {}
             Ok(Err(unusable)) => return Err(Error::Tier { action: "open", cause: unusable.into() }),
             Err(error) => tracing::warn!(%error, "the shared directory cannot be used now, reads go on without it"),
@@ -118,7 +125,14 @@ impl DirectoryTier {
     /// Keeps within `limits`, and not within what the disk allows.
     #[must_use]
     pub fn within(mut self, limits: Limits) -> Self {
-        self.room = Room::within(limits);
+        self.room = Arc::new(Room::within(limits));
+        self
+    }
+
+    /// Has bodies take their room in `budget` before they are read.
+    #[must_use]
+    pub fn sharing(mut self, budget: Arc<Budget>) -> Self {
+        self.budget = budget;
         self
     }
 
@@ -131,7 +145,7 @@ impl DirectoryTier {
     /// than a reader.
     #[must_use]
     pub fn hurried(mut self, share: f64) -> Self {
-        self.guard = self.guard.hurried(share);
+        self.hands.guard = Arc::new(Guard::default().hurried(share));
         self
     }
 
@@ -180,9 +194,7 @@ impl DirectoryTier {
         limit: Duration,
         job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let disk = Arc::clone(&self.disk);
-        let ran = self.guard.run(Job { lane, action, limit }, move || job(&disk)).await;
-        ran.map_err(|error| Error::Tier { action, cause: error.into() })
+        self.hands.run(lane, action, limit, job).await
     }
 
     async fn always<T: Send + 'static>(
@@ -192,8 +204,8 @@ impl DirectoryTier {
         limit: Duration,
         job: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let disk = Arc::clone(&self.disk);
-        self.guard.always(Job { lane, action, limit }, move || job(&disk)).await
+        let disk = Arc::clone(&self.hands.disk);
+        self.hands.guard.always(Job { lane, action, limit }, move || job(&disk)).await
     }
 
     fn announced(&self) -> MutexGuard<'_, LruCache<Key, Token>> {
@@ -259,6 +271,22 @@ impl Leases for DirectoryTier {
 }
 
 #[async_trait]
+impl LargeBodies for DirectoryTier {
+    async fn open(&self, key: &Key, state: &State, range: Range<u64>) -> Result<Option<Chunks>> {
+        parts::open(&self.hands, &self.budget, key, state, range).await
+    }
+
+    async fn receive(&self, key: &Key, size: u64) -> Result<Option<Box<dyn Incoming>>> {
+        if block_bytes(size).is_none() || !self.has_room_for(size).await {
+            return Ok(None);
+        }
+        let draft = Draft::begin(&self.hands, &self.room, key, size).await?;
+        self.announced().pop(key);
+        Ok(draft.map(|draft| Box::new(draft) as _))
+    }
+}
+
+#[async_trait]
 impl SharedTier for DirectoryTier {
     async fn root_epoch(&self) -> Result<Option<Epoch>> {
         self.run(Lane::Look, "read its epoch", LOOK_LIMIT, Disk::root_epoch).await
@@ -274,9 +302,10 @@ impl SharedTier for DirectoryTier {
     }
 
     async fn lift(&self, key: &Key, state: &State) -> Result<Option<Entry>> {
+        let room = self.budget.room(state.facts.size).await.map_err(|_| Error::Busy { key: key.clone() })?;
         let (key, state) = (key.clone(), state.clone());
         let limit = LOOK_LIMIT + time_for(state.facts.size);
-        self.run(Lane::Lift, "read a body", limit, move |disk| disk.lift(&key, &state)).await
+        self.run(Lane::Lift, "read a body", limit, move |disk| disk.lift(&key, &state, room)).await
     }
 
     async fn announce(&self, key: &Key) -> Result<Token> {
@@ -332,25 +361,25 @@ impl SharedTier for DirectoryTier {
     /// that hangs takes a note.
     async fn touch(&self, key: &Key) {
         if self.touches.is_due(key) {
-            let (disk, key) = (Arc::clone(&self.disk), key.clone());
+            let (disk, key) = (Arc::clone(&self.hands.disk), key.clone());
             let note = move || {
                 if let Err(error) = disk.touch(&key) {
                     tracing::debug!(%key, %error, "a use was not noted");
                 }
             };
-            self.guard.aside(Lane::Fill, TOUCH_LIMIT, note).await;
+            self.hands.guard.aside(Lane::Fill, TOUCH_LIMIT, note).await;
         }
     }
 
     fn health(&self) -> Health {
-        let lanes = self.guard.lanes();
+        let lanes = self.hands.guard.lanes();
         let all = [lanes.look, lanes.lift, lanes.fill, lanes.doubt, lanes.walk];
         Health {
             failures: all.iter().map(|lane| lane.failures).sum(),
-            damaged: self.disk.damaged.load(Ordering::Relaxed),
+            damaged: self.hands.disk.damaged.load(Ordering::Relaxed),
             breaker_open: all.iter().any(|lane| lane.closed),
             lanes,
-            last_failure: self.guard.last_failure(),
+            last_failure: self.hands.guard.last_failure(),
         }
     }
 

@@ -1,13 +1,14 @@
 //! The memory tier: one budget in bytes for bodies, remembered absences and whatever is derived from bodies.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use moka::sync::Cache;
 
-use crate::entry::{Entry, Facts, Version};
+use crate::entry::{Body, Budget, Entry, Facts, Room, Version};
 use crate::error::Result;
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Shard};
@@ -22,16 +23,24 @@ const TOUCHED_EVERY: Duration = Duration::from_secs(60 * 60);
 /// moka weighs in `u32`; in units of this many bytes that reaches 256 GiB.
 const UNIT_BYTES: u64 = 64;
 
-/// Keeps bodies, and any value that can say its weight, under one budget. The least useful go first (W-TinyLFU).
+/// Keeps bodies, and any value that can say its weight, in its part of one budget. The least useful go first (W-TinyLFU).
 pub struct MemoryTier {
-    values: Cache<Name, Value>,
-    budget_bytes: u64,
+    values: Arc<Values>,
+    budget: Arc<Budget>,
 }
+
+type Values = Cache<Name, Value>;
 
 /// Says how many bytes of memory a value takes.
 pub trait Weighed: Send + Sync + 'static {
     /// Bytes on the heap, bookkeeping included.
     fn weight_bytes(&self) -> u64;
+}
+
+/// A value that was derived, and the room it takes in memory as long as anybody has it.
+pub struct Derived<T> {
+    value: T,
+    _room: Room,
 }
 
 /// Names a value that was derived from one version of a key.
@@ -59,6 +68,8 @@ pub struct Held {
     aged: Option<(Duration, Moment)>,
     vouchers: Mutex<Vouchers>,
     touched: Mutex<Option<Moment>>,
+    /// What this takes besides the body, which has its own.
+    room: OnceLock<Room>,
 }
 
 /// What lets memory answer without a look at anything.
@@ -71,13 +82,23 @@ pub struct Vouchers {
 }
 
 impl MemoryTier {
-    /// Makes a memory that keeps at most `budget_bytes`.
+    /// Makes a memory with a budget of its own, of `budget_bytes`.
     pub fn new(budget_bytes: u64) -> Self {
-        let values = Cache::builder()
-            .max_capacity(units(budget_bytes).into())
-            .weigher(|name, value| units(weight_bytes(name, value)))
-            .build();
-        Self { values, budget_bytes }
+        Self::within(Budget::new(budget_bytes))
+    }
+
+    /// Makes a memory that keeps at most its part of `budget`, and gives way where others cannot do with theirs.
+    pub fn within(budget: Arc<Budget>) -> Self {
+        let values = Cache::builder().max_capacity(units(budget.held_max()).into()).weigher(weight_units).build();
+        let values = Arc::new(values);
+        let (held, all_bytes, held_max) = (Arc::downgrade(&values), budget.bytes(), budget.held_max());
+        budget.relieved_by(move |wanted| give_way(&held, held_max.min(all_bytes.saturating_sub(wanted))));
+        Self { values, budget }
+    }
+
+    /// The budget that this keeps its part of.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// What is held of `key`, absence included.
@@ -88,9 +109,16 @@ impl MemoryTier {
         }
     }
 
-    /// Holds `held` in place of what was there.
+    /// Holds `held` in place of what was there. Where there is no room, nothing is held of `key`.
     pub fn hold(&self, key: &Key, held: Arc<Held>) {
-        self.values.insert(Name::Body(key.clone()), Value::Body(held));
+        let name = Name::Body(key.clone());
+        match self.room(BOOKKEEPING_BYTES + name.bytes() + held.own_bytes()) {
+            Some(room) => {
+                let _before = held.room.set(room);
+                self.values.insert(name, Value::Body(held));
+            }
+            None => self.values.invalidate(&name),
+        }
     }
 
     /// Lets go of `key`, if it is still `held` that is there; whatever took its place stays.
@@ -101,28 +129,51 @@ impl MemoryTier {
     }
 
     /// The derived value under `name`, if it is kept and of this type.
-    pub fn derived<T: Weighed>(&self, name: &DerivedName) -> Option<Arc<T>> {
+    pub fn derived<T: Weighed>(&self, name: &DerivedName) -> Option<Arc<Derived<T>>> {
         match self.values.get(&Name::Derived(name.clone())) {
             Some(Value::Derived(value, _)) => value.downcast().ok(),
             Some(Value::Body(_)) | None => None,
         }
     }
 
-    /// Keeps a derived value.
-    pub fn keep_derived<T: Weighed>(&self, name: DerivedName, value: Arc<T>) {
-        let weight_bytes = value.weight_bytes();
-        self.values.insert(Name::Derived(name), Value::Derived(value, weight_bytes));
+    /// Keeps `value`, which was made in `room`; where it and its bookkeeping find no room it is given and not kept.
+    pub fn keep_derived<T: Weighed>(&self, name: DerivedName, value: T, room: Room) -> Arc<Derived<T>> {
+        let name = Name::Derived(name);
+        let (weight, bookkeeping) = (value.weight_bytes(), BOOKKEEPING_BYTES + name.bytes());
+        match room.resized(weight + bookkeeping, &self.budget) {
+            Ok(room) => {
+                let value = Arc::new(Derived { value, _room: room });
+                self.values.insert(name, Value::Derived(Arc::clone(&value) as _, weight));
+                value
+            }
+            Err(room) => Arc::new(Derived { value, _room: room }),
+        }
     }
 
-    /// The most this memory keeps, in bytes.
+    /// The most that bodies and all that is made of them may take, in bytes.
     pub fn budget_bytes(&self) -> u64 {
-        self.budget_bytes
+        self.budget.bytes()
     }
 
     /// What is kept now, in bytes, bookkeeping included.
     pub fn used_bytes(&self) -> u64 {
         self.values.run_pending_tasks();
         self.values.weighted_size() * UNIT_BYTES
+    }
+
+    /// Bytes that are taken and not kept here: on their way in or out, or being made into something.
+    pub fn in_flight_bytes(&self) -> u64 {
+        self.budget.taken_bytes().saturating_sub(self.used_bytes())
+    }
+
+    /// Room that is there, or that what was let go of and not dropped yet has.
+    fn room(&self, bytes: u64) -> Option<Room> {
+        let room = self.budget.room_now(bytes);
+        let room = room.or_else(|_| {
+            self.values.run_pending_tasks();
+            self.budget.room_now(bytes)
+        });
+        room.ok()
     }
 
     fn lines(&self) -> Vec<Listed> {
@@ -154,7 +205,19 @@ impl Held {
             aged,
             vouchers: Mutex::default(),
             touched: Mutex::default(),
+            room: OnceLock::new(),
         }
+    }
+
+    /// What the entry takes besides a body that is in memory.
+    fn own_bytes(&self) -> u64 {
+        self.entry.as_ref().map_or(0, |entry| {
+            let Facts { content_type, content_encoding, version_id, .. } = &entry.facts;
+            let words = [content_type.as_deref(), content_encoding.as_deref(), version_id.as_deref()];
+            let words = entry.version.etag.len() + words.into_iter().flatten().map(str::len).sum::<usize>();
+            let parts = if let Body::Large(parts) = &entry.body { parts.weight_bytes() } else { 0 };
+            words as u64 + parts
+        })
     }
 
     /// The same under `token`, vouched for by `vouchers`.
@@ -237,26 +300,56 @@ enum Value {
     Derived(Arc<dyn Any + Send + Sync>, u64),
 }
 
+impl<T> Deref for Derived<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl Name {
+    fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Body(key) => key.as_str().len(),
+            Self::Derived(name) => name.key.as_str().len() + name.version.etag.len(),
+        };
+        bytes as u64
+    }
+}
+
+/// Drops what was let go of, and where that leaves more than `bytes_max`, whatever comes first, until it does not: who wants
+/// more than the part that is always for others wants it rarely.
+fn give_way(values: &Weak<Values>, bytes_max: u64) {
+    let Some(values) = values.upgrade() else { return };
+    values.run_pending_tasks();
+    let mut excess = (values.weighted_size() * UNIT_BYTES).saturating_sub(bytes_max);
+    for (name, value) in values.iter() {
+        if excess == 0 {
+            break;
+        }
+        values.invalidate(&*name);
+        excess = excess.saturating_sub(u64::from(weight_units(&name, &value)) * UNIT_BYTES);
+    }
+    values.run_pending_tasks();
+}
+
 fn units(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
+/// In units, counted as the budget counts them: a body has its own room.
+///
 /// Source: pitfall 10; a weight without key and bookkeeping lets many tiny entries exhaust memory.
-fn weight_bytes(name: &Name, value: &Value) -> u64 {
-    let name_bytes = match name {
-        Name::Body(key) => key.as_str().len(),
-        Name::Derived(name) => name.key.as_str().len() + name.version.etag.len(),
-    };
-    let value_bytes = match value {
-        Value::Body(held) => held.entry.as_ref().map_or(0, |entry| {
-            let Facts { content_type, content_encoding, version_id, .. } = &entry.facts;
-            let words = [content_type.as_deref(), content_encoding.as_deref(), version_id.as_deref()];
-            let words = words.into_iter().flatten().map(str::len).sum::<usize>();
-            entry.facts.size + (entry.version.etag.len() + words) as u64
-        }),
-        Value::Derived(_, weight_bytes) => *weight_bytes,
-    };
-    BOOKKEEPING_BYTES + name_bytes as u64 + value_bytes
+fn weight_units(name: &Name, value: &Value) -> u32 {
+    let bookkeeping = BOOKKEEPING_BYTES + name.bytes();
+    match value {
+        Value::Body(held) => {
+            let body = held.entry.as_ref().and_then(|entry| entry.body.whole()).map_or(0, |bytes| bytes.len() as u64);
+            units(bookkeeping + held.own_bytes()).saturating_add(units(body))
+        }
+        Value::Derived(_, weight_bytes) => units(bookkeeping + weight_bytes),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cache_api::cache::{Ask, Cache};
+use cache_api::entry::Budget;
 use cache_api::error::{Error, Result};
 use cache_api::freshness::{Moment, Policy, Timestamp};
 use cache_api::function::{Answer, Registry, View, builtin};
@@ -25,7 +26,7 @@ pub struct Bench {
 impl Bench {
     /// Serves what is in `folder`.
     pub fn over(folder: &Path) -> Self {
-        let record = DirectoryRecord::open(folder, BUDGET_BYTES).unwrap();
+        let record = DirectoryRecord::open(folder, Budget::new(BUDGET_BYTES)).unwrap();
         let cache = Cache::new(MemoryTier::new(BUDGET_BYTES), None, Arc::new(record), Policy::default());
         Self { cache, registry: Registry::new(builtin::all()) }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use axum::Router;
 use cache_api::cache::{Ask, Cache};
+use cache_api::entry::Budget;
 use cache_api::freshness::Policy;
 use cache_api::key::{Key, KeyPatterns, Prefix};
 use cache_api::lambda::{Bucket, Chores, Events, LambdaDoor, Shape, Unanswered, Undone};
@@ -65,7 +66,7 @@ impl Service {
     /// Keys are below `prefix` in the bucket.
     async fn start(prefix: &str) -> Self {
         let (source, local) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let record = DirectoryRecord::open(source.path(), 1 << 20).unwrap();
+        let record = DirectoryRecord::open(source.path(), Budget::new(64 << 20)).unwrap();
         let tier = DirectoryTier::open(local.path(), record.id()).await.unwrap();
         let cache = Cache::new(MemoryTier::new(64 << 20), Some(Arc::new(tier)), Arc::new(record), Policy::default());
         let chores = Arc::<NotingChores>::default();

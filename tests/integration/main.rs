@@ -20,6 +20,7 @@ mod readme;
 mod record_conformance;
 mod record_directory;
 mod record_faults;
+mod record_parts;
 mod record_s3;
 mod refreshed;
 mod sam_events;

@@ -1,14 +1,17 @@
 //! What every record promises, whatever it stands on; each implementation calls [`a_record_keeps_its_promises`].
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use cache_api::entry::{Checksum, Entry, Version};
-use cache_api::error::{Error, Unlisted};
+use bytes::{Bytes, BytesMut};
+use cache_api::entry::{Budget, Checksum, Chunks, Entry, Version};
+use cache_api::error::{Error, Result, Unlisted};
 use cache_api::freshness::Timestamp;
 use cache_api::key::Key;
-use cache_api::record::{Fetched, Mark, Object, PAGE_OBJECTS_MAX, Record};
+use cache_api::record::{Fetched, Head, Mark, Object, PAGE_OBJECTS_MAX, Record};
+use futures_util::StreamExt;
 
 /// How a test changes what a record holds, beside the record: the record itself never writes.
 #[async_trait]
@@ -47,7 +50,15 @@ pub const AWKWARD_KEYS: [&str; 22] = [
     "a.b..c...csv",
 ];
 
-/// Runs every promise against `record`. The keys it uses all begin with `conformance/`.
+/// The longest body that a record of the suite holds whole.
+pub const WHOLE_MAX: u64 = 8 << 20;
+
+/// A budget under which that is so.
+pub fn budget() -> Arc<Budget> {
+    Budget::new(8 * WHOLE_MAX)
+}
+
+/// Runs every promise against `record`, which has [`budget`]. The keys it uses all begin with `conformance/`.
 pub async fn a_record_keeps_its_promises(record: &dyn Record, site: &dyn Site) {
     an_absent_object_is_missing(record, site).await;
     an_object_comes_whole_with_true_facts(record, site).await;
@@ -57,6 +68,9 @@ pub async fn a_record_keeps_its_promises(record: &dyn Record, site: &dyn Site) {
     a_version_is_known_by_its_time_as_well(record, site).await;
     an_empty_object_is_an_object(record, site).await;
     a_large_object_comes_whole(record, site).await;
+    a_body_too_large_to_be_held_is_opened(record, site).await;
+    a_part_is_what_lies_there(record, site).await;
+    what_is_opened_is_one_version(record, site).await;
     every_awkward_key_is_an_object_of_its_own(record, site).await;
     a_neighbour_is_never_answered(record, site).await;
     a_deadline_that_has_passed_is_said(record, site).await;
@@ -158,13 +172,84 @@ pub async fn an_empty_object_is_an_object(record: &dyn Record, site: &dyn Site) 
 /// "5 MB come as they are."
 pub async fn a_large_object_comes_whole(record: &dyn Record, site: &dyn Site) {
     let key = key(record, "large.parquet");
-    // Of a period that is no power of two, so that a part put in the wrong place shows.
-    let body: Bytes = (0..5_000_000_u32).map(|index| (index % 251) as u8).collect();
+    let body = body_of(5_000_000);
     site.put(&key, body.clone(), "application/vnd.apache.parquet").await;
     let entry = fetch_changed(record, &key, None).await;
     assert_true(&entry, &body);
     assert_eq!(entry.facts.content_type.as_deref(), Some("application/vnd.apache.parquet"));
     site.delete(&key).await;
+}
+
+/// "What is larger than may be held is told of without its bytes, and opened; the longest that may be is whole."
+pub async fn a_body_too_large_to_be_held_is_opened(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "opened.parquet");
+    let body = body_of(WHOLE_MAX + 1);
+    site.put(&key, body.clone(), "application/vnd.apache.parquet").await;
+    let head = fetch_large(record, &key, None).await;
+    assert_eq!(head.facts.size, WHOLE_MAX + 1);
+    assert_eq!(head.facts.content_type.as_deref(), Some("application/vnd.apache.parquet"));
+    assert!(head.facts.checksum.is_none_or(|checksum| checksum == Checksum::of(&body)), "{head:?}");
+    assert_eq!(fetch(record, &key, Some(&head.version)).await, Fetched::Unchanged);
+    let other = Version { etag: "\"another\"".into(), ..head.version.clone() };
+    assert_eq!(fetch_large(record, &key, Some(&other)).await, head);
+    let read = open(record, &key, &head.version, 0..head.facts.size).await.expect("the whole");
+    assert!(read == body, "another body of {} bytes", read.len());
+    site.put(&key, body.slice(1..), "application/vnd.apache.parquet").await;
+    assert_true(&fetch_changed(record, &key, Some(&head.version)).await, &body[1..]);
+    let late = record.open(&key, &head.version, 0..1, now()).await.map(|_| ());
+    assert!(matches!(late, Err(Error::Deadline { .. })), "{late:?}");
+    site.delete(&key).await;
+}
+
+/// "A part is the bytes that lie there, of a body of any length."
+pub async fn a_part_is_what_lies_there(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "part.bin");
+    let long = WHOLE_MAX + 1;
+    for size in [10, long] {
+        let body = body_of(size);
+        site.put(&key, body.clone(), "application/octet-stream").await;
+        let version = match fetch(record, &key, None).await {
+            Fetched::Changed(entry) => entry.version,
+            Fetched::Large(head) => head.version,
+            other => panic!("{other:?}"),
+        };
+        for range in [0..0, 0..1, 1..size - 1, size / 2 - 1..size / 2 + 2, size - 1..size, size..size] {
+            let read = open(record, &key, &version, range.clone()).await.unwrap_or_else(|error| panic!("{range:?}: {error}"));
+            assert!(read == body[range.start as usize..range.end as usize], "{range:?}: other bytes, {}", read.len());
+        }
+    }
+    site.delete(&key).await;
+}
+
+/// "What is opened is of the version that was asked for, to the last byte that is given; another is an error."
+pub async fn what_is_opened_is_one_version(record: &dyn Record, site: &dyn Site) {
+    let key = key(record, "replaced-amid.bin");
+    // More than is read ahead.
+    let (old, new) = (body_of(3 * WHOLE_MAX), Bytes::from(vec![255; 3 * WHOLE_MAX as usize]));
+    let whole = 0..3 * WHOLE_MAX;
+    site.put(&key, old.clone(), "application/octet-stream").await;
+    let version = fetch_large(record, &key, None).await.version;
+    let mut opened = record.open(&key, &version, whole.clone(), now() + Duration::from_secs(60)).await.expect("it is there");
+    let first = opened.next().await.expect("bytes").expect("bytes");
+    site.put(&key, new.clone(), "application/octet-stream").await;
+    let mut bytes = BytesMut::from(&first[..]);
+    let ended = loop {
+        match opened.next().await {
+            Some(Ok(more)) => bytes.extend_from_slice(&more),
+            Some(Err(error)) => break error,
+            None => panic!("it ends well, though it was replaced: {} bytes", bytes.len()),
+        }
+    };
+    assert!(old.starts_with(&bytes), "other bytes among {}", bytes.len());
+    assert!(matches!(&ended, Error::Changed { key: named } if *named == key), "{ended:?}");
+    assert!(opened.next().await.is_none(), "nothing comes after an error");
+    let refused = open(record, &key, &version, 0..1).await;
+    assert!(matches!(refused, Err(Error::Changed { .. })), "{refused:?}");
+    let version = fetch_large(record, &key, Some(&version)).await.version;
+    assert!(open(record, &key, &version, whole).await.is_ok_and(|read| read == new), "the new one is there");
+    site.delete(&key).await;
+    let gone = open(record, &key, &version, 0..1).await;
+    assert!(matches!(gone, Err(Error::Changed { .. })), "{gone:?}");
 }
 
 /// Pitfall 19. "The key a client names is the key the record is asked for, byte for byte."
@@ -315,12 +400,42 @@ async fn fetch_changed(record: &dyn Record, key: &Key, known: Option<&Version>) 
     }
 }
 
+/// What the record answers of a body that it does not hold.
+async fn fetch_large(record: &dyn Record, key: &Key, known: Option<&Version>) -> Head {
+    match fetch(record, key, known).await {
+        Fetched::Large(head) => head,
+        other => panic!("{key}: {other:?}, not a head"),
+    }
+}
+
+/// The bytes that come of a part.
+async fn open(record: &dyn Record, key: &Key, version: &Version, range: Range<u64>) -> Result<Bytes> {
+    read(record.open(key, version, range, now() + Duration::from_secs(60)).await?).await
+}
+
+/// All bytes of a stream, if it ends well.
+pub async fn read(mut chunks: Chunks) -> Result<Bytes> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend_from_slice(&chunk?);
+    }
+    Ok(bytes.freeze())
+}
+
+/// A body of a period that is no power of two, so that a part put in the wrong place shows.
+pub fn body_of(size: u64) -> Bytes {
+    let period: Vec<u8> = (0..251).collect();
+    let mut body = period.repeat(size as usize / period.len() + 1);
+    body.truncate(size as usize);
+    body.into()
+}
+
 #[track_caller]
 fn assert_true(entry: &Entry, body: &[u8]) {
     // Not assert_eq: a body of 5 MB tells nobody anything.
-    assert!(entry.body == body, "another body of {} bytes, not {}", entry.body.len(), body.len());
+    assert!(entry.body == body, "another body of {} bytes, not {}", entry.body.bytes_in_memory(), body.len());
     assert_eq!(entry.facts.size, body.len() as u64);
-    assert_eq!(entry.facts.checksum, Checksum::of(body));
+    assert_eq!(entry.facts.checksum, Some(Checksum::of(body)));
     let etag = &entry.version.etag;
     assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "{etag} is no strong entity tag");
     assert_eq!(entry.version.last_modified.as_millis() % 1000, 0, "a time that a header can say");

@@ -1,5 +1,6 @@
 //! What a record in S3 makes of all that may go wrong, against a server that fails on demand.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use bytes::Bytes;
+use cache_api::entry::{Budget, Checksum};
 use cache_api::error::{Error, Result, Unlisted};
 use cache_api::freshness::Timestamp;
 use cache_api::key::{Key, Prefix};
@@ -24,6 +26,7 @@ struct Site {
     server: FaultServer,
     record: S3Record,
     key: Key,
+    budget: Arc<Budget>,
 }
 
 impl Site {
@@ -31,9 +34,10 @@ impl Site {
         let server = FaultServer::start().await;
         server.put("data/prices.csv", BODY);
         let prefix = Prefix::normalise("data").unwrap();
+        let budget = Budget::new(8 * SIZE_MAX);
         let key = Key::parse("prices.csv", &prefix).unwrap();
-        let record = S3Record::with_config(location(server.endpoint(), prefix), SIZE_MAX, sdk_config(KEYS));
-        Self { server, record, key }
+        let record = S3Record::with_config(location(server.endpoint(), prefix), Arc::clone(&budget), sdk_config(KEYS));
+        Self { server, record, key, budget }
     }
 
     async fn fetch(&self) -> Result<Answer> {
@@ -67,8 +71,8 @@ impl record_conformance::Site for FaultServer {
 #[tokio::test]
 async fn a_record_on_the_fault_server_keeps_its_promises() {
     let site = Site::start().await;
-    let record =
-        S3Record::with_config(location(site.server.endpoint(), site.record.prefix().clone()), 10_000_000, sdk_config(KEYS));
+    let location = location(site.server.endpoint(), site.record.prefix().clone());
+    let record = S3Record::with_config(location, record_conformance::budget(), sdk_config(KEYS));
     record_conformance::a_record_keeps_its_promises(&record, &site.server).await;
 }
 
@@ -261,7 +265,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
     drop(listener);
     for endpoint in [endpoint, "nonsense".to_owned()] {
         let location = location(endpoint.clone(), Prefix::default());
-        let record = S3Record::with_config(location, SIZE_MAX, sdk_config(KEYS));
+        let record = S3Record::with_config(location, Budget::new(8 * SIZE_MAX), sdk_config(KEYS));
         let key = Key::parse("prices.csv", record.prefix()).unwrap();
         let error = record.fetch(&key, None, now() + Duration::from_secs(30)).await.unwrap_err();
         assert!(matches!(error, Error::Unreachable { .. }), "{endpoint}: {error:?}");
@@ -296,7 +300,7 @@ async fn missing_credentials_are_for_the_operator_and_failing_ones_may_pass() {
     for (why, expected, told) in cases {
         let config = sdk_config_with(SharedCredentialsProvider::new(FailingProvider(why)));
         let location = location(site.server.endpoint(), site.record.prefix().clone());
-        let record = S3Record::with_config(location, SIZE_MAX, config);
+        let record = S3Record::with_config(location, Budget::new(8 * SIZE_MAX), config);
         let error = record.fetch(&site.key, None, now() + Duration::from_secs(30)).await.unwrap_err();
         assert_eq!(name(&error), expected, "{error:?}");
         assert!(causes(&error).contains(told), "{} lacks {told}", causes(&error));
@@ -305,20 +309,52 @@ async fn missing_credentials_are_for_the_operator_and_failing_ones_may_pass() {
 }
 
 #[tokio::test]
-async fn an_object_beyond_the_limit_is_refused_before_its_body() {
+async fn an_object_beyond_the_limit_is_told_of_without_its_body() {
     let site = Site::start().await;
     let large = vec![b'x'; SIZE_MAX as usize + 1];
     site.server.put("data/prices.csv", large.clone());
     // The body never comes: whoever waited for it would wait for ever.
     site.server.then(Fault::StallBody(0));
-    let (error, requests) = site.failing_fetch().await;
-    assert_eq!(error.to_string(), "`prices.csv` has 1000001 bytes, more than the 1000000 this service may hold in memory");
-    assert_eq!(requests, 1);
+    let Fetched::Large(head) = site.fetch().await.unwrap().fetched else { panic!("it does not fit") };
+    assert_eq!((head.facts.size, head.facts.checksum), (SIZE_MAX + 1, Some(Checksum::of(&large))));
+    assert_eq!(site.server.requests().len(), 1);
     site.server.then(Fault::Without("content-length"));
     let (error, _) = site.failing_fetch().await;
-    assert!(matches!(error, Error::TooLarge { size, .. } if size > SIZE_MAX), "{error:?}");
+    assert!(matches!(error, Error::TooLarge { size, .. } if size > SIZE_MAX), "whose length nobody knows is no head: {error:?}");
     site.server.put("data/prices.csv", large[1..].to_vec());
     assert_eq!(body(site.fetch().await).len() as u64, SIZE_MAX, "what just fits is served");
+}
+
+/// "A body takes its room before it is read, and no more than it has bytes; without room it is refused, not read."
+#[tokio::test]
+async fn a_body_counts_until_it_is_gone_and_waits_for_its_room() {
+    let site = Site::start().await;
+    let free = site.budget.free_bytes();
+    for fault in [Fault::With("x-amz-meta-nothing", "at all".to_owned()), Fault::Without("content-length")] {
+        site.server.then(fault);
+        let fetched = site.fetch().await.unwrap();
+        assert!((10..=1024).contains(&(free - site.budget.free_bytes())), "{}", free - site.budget.free_bytes());
+        drop(fetched);
+        assert_eq!(site.budget.free_bytes(), free);
+    }
+    let others = site.budget.room(free).await.unwrap();
+    let (fetched, ()) = tokio::join!(site.fetch(), async {
+        while site.server.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(others);
+    });
+    assert_eq!(body(fetched), BODY);
+    let _others = site.budget.room(free).await.unwrap();
+    site.server.then(Fault::StallBody(0));
+    let refused = async {
+        while site.server.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::pause();
+    };
+    let (error, ()) = tokio::join!(site.fetch(), refused);
+    assert!(matches!(error, Err(Error::Busy { .. })), "{error:?}");
 }
 
 #[tokio::test]
@@ -408,7 +444,7 @@ fn causes(error: &Error) -> String {
 #[track_caller]
 fn body(answer: Result<Answer>) -> String {
     match answer.expect("an answer").fetched {
-        Fetched::Changed(entry) => String::from_utf8(entry.body.into()).expect("text"),
+        Fetched::Changed(entry) => String::from_utf8(entry.body.whole().expect("in memory").to_vec()).expect("text"),
         other => panic!("{other:?}, not an object"),
     }
 }

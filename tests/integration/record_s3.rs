@@ -7,17 +7,15 @@ use aws_config::SdkConfig;
 use aws_config::credential_process::CredentialProcessProvider;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use bytes::Bytes;
-use cache_api::entry::Entry;
+use cache_api::entry::{Budget, Entry};
 use cache_api::error::{Error, Result, Unlisted};
 use cache_api::key::{Key, Prefix};
 use cache_api::record::{Answer, Fetched, Record, S3Location, S3Record};
 use http::{Method, StatusCode};
 
-use crate::record_conformance::{self, AWKWARD_KEYS};
+use crate::record_conformance::{self, AWKWARD_KEYS, budget};
 use crate::support::proxy::Proxy;
 use crate::support::seaweed::{Bucket, KEYS, OTHER_KEYS, POWERLESS_KEYS, sdk_config, sdk_config_with, seaweed};
-
-const SIZE_MAX: u64 = 10_000_000;
 
 /// A bucket, and a proxy before it that counts.
 struct Site {
@@ -34,7 +32,7 @@ impl Site {
     }
 
     fn record(&self, config: SdkConfig) -> S3Record {
-        S3Record::with_config(self.location(), SIZE_MAX, config)
+        S3Record::with_config(self.location(), budget(), config)
     }
 
     fn location(&self) -> S3Location {
@@ -80,6 +78,9 @@ async fn keeps_its_promises(site: &Site) {
     record_conformance::a_deleted_object_is_missing_to_who_knew_it(&record, site).await;
     record_conformance::an_empty_object_is_an_object(&record, site).await;
     record_conformance::a_large_object_comes_whole(&record, site).await;
+    record_conformance::a_body_too_large_to_be_held_is_opened(&record, site).await;
+    record_conformance::a_part_is_what_lies_there(&record, site).await;
+    record_conformance::what_is_opened_is_one_version(&record, site).await;
     record_conformance::a_deadline_that_has_passed_is_said(&record, site).await;
     awkward_keys_are_objects_of_their_own(&record, site).await;
 }
@@ -196,19 +197,34 @@ async fn who_may_not_read_is_told_so_and_nothing_else() {
 async fn a_bucket_that_is_not_there_holds_no_absence() {
     let site = Site::start("").await;
     let location = S3Location { bucket: "no-such-bucket".to_owned(), ..site.location() };
-    let record = S3Record::with_config(location, SIZE_MAX, sdk_config(KEYS));
+    let record = S3Record::with_config(location, budget(), sdk_config(KEYS));
     let error = record.fetch(&site.key("prices.csv"), None, deadline()).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert_eq!(error.to_string(), "the record cannot be reached for `prices.csv`");
 }
 
+/// "Past 16 MiB a body costs a request for every 8 MiB: each for the same version, and as many bytes as it has."
 #[tokio::test]
-async fn an_object_beyond_the_limit_is_refused() {
-    let site = Site::start("").await;
-    site.bucket.put_object("large.bin", vec![7; 1_000_001]).await;
-    let record = S3Record::with_config(site.location(), 1_000_000, sdk_config(KEYS));
-    let error = record.fetch(&site.key("large.bin"), None, deadline()).await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge { size: 1_000_001, size_max: 1_000_000, .. }), "{error:?}");
+async fn a_long_body_comes_whole_by_ranges_of_one_version() {
+    let site = Site::start("data").await;
+    let size = (30 << 20) + 5;
+    let body = record_conformance::body_of(size);
+    site.bucket.put_object("data/long.bin", body.clone()).await;
+    let record = S3Record::with_config(site.location(), Budget::new(8 * size), sdk_config(KEYS));
+    let key = site.key("long.bin");
+    let entry = fetched(record.fetch(&key, None, deadline()).await);
+    assert!(entry.body == body, "other bytes");
+    let seen = site.proxy.take();
+    let mut ranges: Vec<_> = seen.iter().map(|seen| seen.asked.header("range").unwrap_or_default()).collect();
+    ranges.sort_unstable();
+    assert_eq!(ranges, ["", "bytes=16777216-25165823", "bytes=25165824-31457284"]);
+    for seen in seen.iter().filter(|seen| seen.status == StatusCode::PARTIAL_CONTENT) {
+        assert_eq!(seen.asked.header("if-match"), Some(&*entry.version.etag), "{seen:?}");
+    }
+    let opened = record.open(&key, &entry.version, 3..size - 3, deadline()).await.unwrap();
+    let read = record_conformance::read(opened).await;
+    assert!(read.is_ok_and(|read| read == body[3..body.len() - 3]), "other bytes");
+    assert_eq!(site.proxy.take().len(), 4, "30 MiB by 8");
 }
 
 /// Pitfall 29. "Credentials that expire inside a long-lived client are replaced."
@@ -247,7 +263,7 @@ async fn a_region_is_needed_for_aws_and_not_for_an_endpoint() {
     assert_eq!(fetched(record.fetch(&site.key("prices.csv"), None, deadline()).await).body, "ibm,231.7\n");
 
     let location = S3Location { endpoint: None, ..site.location() };
-    let record = S3Record::with_config(location, SIZE_MAX, no_region());
+    let record = S3Record::with_config(location, budget(), no_region());
     let error = record.fetch(&site.key("prices.csv"), None, deadline()).await.unwrap_err();
     let Error::Unreachable { cause, .. } = error else { panic!("{error:?}") };
     assert!(cause.to_string().contains("AWS_REGION"), "{cause}");
@@ -266,7 +282,7 @@ fn records_that_differ_in_anything_have_ids_that_differ() {
         location(None, "prices-eu", ""),
         location(Some("http://localhost:8333"), "prices", ""),
     ];
-    let id = |location: &S3Location| S3Record::new(location.clone(), SIZE_MAX).id().clone();
+    let id = |location: &S3Location| S3Record::new(location.clone(), budget()).id().clone();
     for (index, one) in locations.iter().enumerate() {
         assert_eq!(id(one), id(one));
         for other in &locations[..index] {

@@ -1,21 +1,24 @@
 //! A shared tier that fails when it is told to, and notes what it is asked.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::fake_record::Gate;
-use crate::entry::Entry;
+use crate::entry::{Checksum, Chunks, Entry};
 use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
+use crate::tier::large::Publication;
 use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
-use crate::tier::{Health, Lease, Leased, Leases, SweepPlan, Swept, Token, Upkeep, Usage};
+use crate::tier::{Health, Incoming, LargeBodies, Lease, Leased, Leases, SweepPlan, Swept, Token, Upkeep, Usage};
 
 pub struct FailingTier {
     works: DirectoryTier,
-    fails: AtomicBool,
+    fails: Arc<AtomicBool>,
     fails_in: Mutex<Option<usize>>,
     calls: Mutex<Vec<&'static str>>,
     gate: Mutex<Option<Arc<Gate>>>,
@@ -24,7 +27,7 @@ pub struct FailingTier {
 impl FailingTier {
     /// Works as `works` does, until it is told to fail.
     pub fn new(works: DirectoryTier) -> Self {
-        Self { works, fails: AtomicBool::new(false), fails_in: Mutex::default(), calls: Mutex::default(), gate: Mutex::default() }
+        Self { works, fails: Arc::default(), fails_in: Mutex::default(), calls: Mutex::default(), gate: Mutex::default() }
     }
 
     pub fn fail(&self, fails: bool) {
@@ -65,6 +68,40 @@ impl FailingTier {
 
     fn must_write(&self, key: &Key, verb: &'static str) -> Result<&DirectoryTier> {
         self.call(verb).map_err(|_| Error::NotWritten { key: key.clone(), verb, cause: "told to fail".into() })
+    }
+}
+
+/// A body on its way into a tier that may fail meanwhile.
+struct FailingIncoming {
+    works: Box<dyn Incoming>,
+    fails: Arc<AtomicBool>,
+}
+
+impl FailingIncoming {
+    fn call(&self, action: &'static str) -> Result<&dyn Incoming> {
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(Error::Tier { action, cause: "told to fail".into() }),
+            false => Ok(&*self.works),
+        }
+    }
+}
+
+#[async_trait]
+impl Incoming for FailingIncoming {
+    async fn append(&self, parts: Vec<Bytes>) -> Result<()> {
+        self.call("append")?.append(parts).await
+    }
+
+    async fn read_back(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        self.call("read_back")?.read_back(range).await
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.works.checksum()
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Option<State>> {
+        self.call("publish")?.publish(publication).await
     }
 }
 
@@ -109,6 +146,19 @@ impl Leases for FailingTier {
         if let Ok(works) = self.call("release") {
             works.release(key, lease).await;
         }
+    }
+}
+
+#[async_trait]
+impl LargeBodies for FailingTier {
+    async fn open(&self, key: &Key, state: &State, range: Range<u64>) -> Result<Option<Chunks>> {
+        self.call("open")?.open(key, state, range).await
+    }
+
+    async fn receive(&self, key: &Key, size: u64) -> Result<Option<Box<dyn Incoming>>> {
+        let incoming = self.call("receive")?.receive(key, size).await?;
+        let fails = Arc::clone(&self.fails);
+        Ok(incoming.map(|works| Box::new(FailingIncoming { works, fails }) as _))
     }
 }
 

@@ -1,18 +1,21 @@
 //! A record that does as it is told.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use crate::entry::{Entry, Media, Version};
+use crate::entry::{Chunks, Entry, Media, Version};
 use crate::error::{Error, Result, Unlisted};
 use crate::freshness::{ClockBounds, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
-use crate::record::{Answer, Fetched, Mark, Object, Page, Record};
+use crate::record::{Answer, Fetched, Head, Mark, Object, Page, Record};
 
 /// Holds what it is given, is in the mood it is put in, and counts what it is asked.
 pub struct FakeRecord {
@@ -55,11 +58,50 @@ struct Told {
     asked: Asked,
     gate: Option<Arc<Gate>>,
     ahead_millis: Option<i64>,
+    whole_max: u64,
+    opened: Vec<Range<u64>>,
+    hitch: Option<Hitch>,
 }
+
+/// What happens to the next part that is opened, at this offset of the object.
+#[derive(Clone)]
+pub enum Hitch {
+    /// Nothing more comes until the gate is released.
+    Held(u64, Arc<Gate>),
+    /// Nothing more comes.
+    BrokenOff(u64),
+    /// A bit is another.
+    Damaged(u64),
+}
+
+/// How much of a part comes at once.
+const PIECE_BYTES: usize = 100_000;
 
 impl FakeRecord {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { id: RecordId::of(&["fake"]), prefix: Prefix::default(), told: Mutex::default() })
+        Arc::new(Self { id: RecordId::of(&["fake"]), prefix: Prefix::default(), told: Mutex::default() }).holding_up_to(u64::MAX)
+    }
+
+    /// Gives longer objects only part by part.
+    pub fn holding_up_to(self: Arc<Self>, whole_max: u64) -> Arc<Self> {
+        self.told().whole_max = whole_max;
+        self
+    }
+
+    /// Puts an object there that is too long to be its own version.
+    pub fn set_long(&self, key: &str, etag: &str, body: Vec<u8>) {
+        let version = Version { etag: format!("\"{etag}\"").into(), last_modified: Timestamp::from_millis(1_000) };
+        self.told().objects.insert(key.to_owned(), Entry::new(version, Media::default(), body.into()));
+    }
+
+    /// The parts that were opened since this was called last.
+    pub fn opened(&self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.told().opened)
+    }
+
+    /// Has the next part that is opened come with this.
+    pub fn come_with(&self, hitch: Hitch) {
+        self.told().hitch = Some(hitch);
     }
 
     /// Puts an object there; the body is its version too.
@@ -134,6 +176,37 @@ impl Record for FakeRecord {
         answer
     }
 
+    async fn open(&self, key: &Key, version: &Version, range: Range<u64>, _deadline: Instant) -> Result<Chunks> {
+        let (bytes, hitch) = self.told().open(key, version, range.clone())?;
+        let pieces = (0..bytes.len()).step_by(PIECE_BYTES).map(move |at| bytes.slice(at..bytes.len().min(at + PIECE_BYTES)));
+        let mut offset = range.start;
+        let pieces = pieces.map(move |piece| {
+            offset += piece.len() as u64;
+            (offset - piece.len() as u64, piece)
+        });
+        let key = key.clone();
+        let come = stream::iter(pieces).then(move |(at, piece)| {
+            let (hitch, key) = (hitch.clone(), key.clone());
+            async move {
+                let here = |offset: u64| (at..at + piece.len() as u64).contains(&offset);
+                match hitch {
+                    Some(Hitch::Held(offset, gate)) if here(offset) => gate.hold().await,
+                    Some(Hitch::BrokenOff(offset)) if here(offset) => {
+                        return Err(Error::Unreachable { key, cause: "told to break off".into() });
+                    }
+                    Some(Hitch::Damaged(offset)) if here(offset) => {
+                        let mut damaged = piece.to_vec();
+                        damaged[(offset - at) as usize] ^= 1;
+                        return Ok(damaged.into());
+                    }
+                    _ => {}
+                }
+                Ok(piece)
+            }
+        });
+        Ok(come.boxed())
+    }
+
     /// Two objects a page, so that a few make pages.
     async fn list(&self, below: &str, mark: Option<&Mark>, _deadline: Instant) -> Result<Page> {
         let told = self.told();
@@ -159,12 +232,25 @@ impl Record for FakeRecord {
 }
 
 impl Told {
+    fn open(&mut self, key: &Key, version: &Version, range: Range<u64>) -> Result<(Bytes, Option<Hitch>)> {
+        if let Mood::Down = self.mood {
+            return Err(Error::Unreachable { key: key.clone(), cause: "told to be down".into() });
+        }
+        let entry = self.objects.get(key.as_str()).filter(|entry| entry.version == *version);
+        self.opened.push(range.clone());
+        let bytes = entry.and_then(|entry| entry.body.whole()).ok_or(Error::Changed { key: key.clone() })?;
+        Ok((bytes.slice(range.start as usize..range.end as usize), self.hitch.take()))
+    }
+
     fn answer(&mut self, key: &Key, known: Option<&Version>) -> (Result<Answer>, Option<Arc<Gate>>) {
         self.asked.requests += 1;
         self.asked.conditional += u32::from(known.is_some());
         let fetched = match self.mood {
             Mood::Well => Ok(match self.objects.get(key.as_str()) {
                 Some(entry) if known == Some(&entry.version) => Fetched::Unchanged,
+                Some(entry) if entry.facts.size > self.whole_max => {
+                    Fetched::Large(Head { version: entry.version.clone(), facts: entry.facts.clone() })
+                }
                 Some(entry) => Fetched::Changed(entry.clone()),
                 None => Fetched::Missing,
             }),

@@ -10,10 +10,11 @@ use tempfile::TempDir;
 use super::failing_tier::FailingTier;
 use super::fake_record::{FakeRecord, Gate};
 use crate::cache::{Ask, Cache, Read, Served};
+use crate::entry::Budget;
 use crate::error::{Error, Result};
 use crate::freshness::{Moment, Policy, Timestamp};
 use crate::key::{Key, Prefix, RecordId};
-use crate::tier::{DirectoryTier, MemoryTier, Removed, SharedTier, TierName};
+use crate::tier::{DirectoryTier, Limits, MemoryTier, Removed, SharedTier, TierName};
 
 /// The wall clock when a world begins: some time in 2023.
 const WALL_MILLIS: u64 = 1_700_000_000_000;
@@ -25,6 +26,8 @@ pub struct World {
     pub record: Arc<FakeRecord>,
     directory: TempDir,
     started: Instant,
+    budget_bytes: u64,
+    limits: Limits,
 }
 
 /// A read on a task of its own.
@@ -34,12 +37,24 @@ pub type Reading = tokio::task::JoinHandle<Result<Read>>;
 pub struct Instance {
     pub cache: Arc<Cache>,
     pub tier: Option<Arc<FailingTier>>,
+    pub budget: Arc<Budget>,
     started: Instant,
 }
 
 impl World {
     pub fn new() -> Self {
-        Self { record: FakeRecord::new(), directory: tempfile::tempdir().unwrap(), started: now() }
+        Self::with_memory(64 << 20)
+    }
+
+    /// A world whose instances have so much memory for bodies.
+    pub fn with_memory(budget_bytes: u64) -> Self {
+        let record = FakeRecord::new().holding_up_to(Budget::new(budget_bytes).whole_max());
+        Self { record, directory: tempfile::tempdir().unwrap(), started: now(), budget_bytes, limits: Limits::default() }
+    }
+
+    /// The same, with so much room in the shared directory.
+    pub fn with_room(self, room_bytes: u64) -> Self {
+        Self { limits: Limits { budget_bytes: Some(room_bytes), ..self.limits }, ..self }
     }
 
     /// A world in which version 1 of `a` was read at its beginning, by one instance on the shared directory.
@@ -70,12 +85,14 @@ impl World {
     /// An instance on the shared directory.
     pub async fn instance(&self) -> Instance {
         let directory = DirectoryTier::open(self.directory.path(), &RecordId::of(&["fake"])).await.unwrap();
-        self.with(Some(Arc::new(FailingTier::new(directory))))
+        let budget = Budget::new(self.budget_bytes);
+        let directory = directory.sharing(Arc::clone(&budget)).within(self.limits.clone());
+        self.with(Some(Arc::new(FailingTier::new(directory))), budget)
     }
 
     /// An instance without a shared tier.
     pub fn alone(&self) -> Instance {
-        self.with(None)
+        self.with(None, Budget::new(self.budget_bytes))
     }
 
     /// A reading of `a` that has asked the record, whose answer comes when the gate is released.
@@ -102,10 +119,10 @@ impl World {
         files
     }
 
-    fn with(&self, tier: Option<Arc<FailingTier>>) -> Instance {
+    fn with(&self, tier: Option<Arc<FailingTier>>, budget: Arc<Budget>) -> Instance {
         let shared = tier.clone().map(|tier| tier as Arc<dyn SharedTier>);
-        let cache = Cache::new(MemoryTier::new(64 << 20), shared, Arc::clone(&self.record) as _, policy());
-        Instance { cache, tier, started: self.started }
+        let cache = Cache::new(MemoryTier::within(Arc::clone(&budget)), shared, Arc::clone(&self.record) as _, policy());
+        Instance { cache, tier, budget, started: self.started }
     }
 }
 
@@ -184,7 +201,7 @@ pub fn assert_unreachable(read: &Result<Read>) {
 }
 
 pub fn body(read: &Read) -> String {
-    String::from_utf8(read.entry.body.to_vec()).unwrap()
+    String::from_utf8(read.entry.body.whole().unwrap().to_vec()).unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a monotonic clock has no other beginning; from here on time is told")]

@@ -1,5 +1,7 @@
 //! `cache_item_stats`: what is in an object, as pandas or Python prints it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::error::Result;
@@ -8,7 +10,7 @@ use crate::frame::{Format, codec, pandas};
 use crate::function::{Answer, Arguments, Function, Kind, Spec, View};
 use crate::key::Key;
 use crate::python_value::PythonValue;
-use crate::tier::memory::Weighed;
+use crate::tier::memory::{Derived, Weighed};
 
 pub(super) struct CacheItemStats(Spec);
 
@@ -47,18 +49,18 @@ impl Weighed for Printed {
     }
 }
 
-async fn printed(key: &Key, view: &View) -> Result<std::sync::Arc<Printed>> {
+async fn printed(key: &Key, view: &View) -> Result<Arc<Derived<Printed>>> {
     let entry = view.read(key).await?.entry;
     match Format::of(key, &entry.facts)? {
         Format::Parquet => {
             let frame = view.frame(key, &entry).await?;
             let print = move || Printed { text: pandas::item_stats(&frame), value: Stats::of(&frame).to_json().into() };
-            view.derive("cache_item_stats", key, &entry, move |_| Ok(print())).await
+            view.derive("cache_item_stats", key, &entry, move || Ok(print())).await
         }
         Format::Json => {
             let owned = key.clone();
-            view.derive("cache_item_stats", key, &entry, move |entry| {
-                let value = codec::parse_json(&owned, &entry.body)?;
+            view.derive_of_body("cache_item_stats", key, &entry, move |body| {
+                let value = codec::parse_json(&owned, body)?;
                 Ok(Printed { text: value.to_str(), value })
             })
             .await

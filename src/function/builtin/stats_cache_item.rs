@@ -62,7 +62,7 @@ async fn table(key: &Key, read: &Read, view: &View) -> Result<Value> {
     use crate::frame::stats::Stats;
 
     match view.frame(key, &read.entry).await {
-        Ok(frame) => Ok(view.derive("table_stats", key, &read.entry, move |_| Ok(Stats::of(&frame))).await?.to_json()),
+        Ok(frame) => Ok(view.derive("table_stats", key, &read.entry, move || Ok(Stats::of(&frame))).await?.to_json()),
         Err(Error::UnknownFormat { .. } | Error::Unparsable { .. } | Error::TooLarge { .. }) => Ok(Value::Null),
         Err(error) => Err(error),
     }

@@ -12,8 +12,9 @@ use cap_std::fs::{Dir, Metadata};
 use crate::error::{Cause, Error, Result, Unlisted};
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Prefix};
+use crate::record::directory::now;
+use crate::record::directory::root::{Failure, Root};
 use crate::record::directory::stamp::Stamp;
-use crate::record::directory::{Failure, Root, now};
 use crate::record::{Mark, Object, PAGE_OBJECTS_MAX, Page};
 
 /// Which keys are asked for.
@@ -43,9 +44,9 @@ impl Root {
         let walked = self.is_there().map_err(Failure::Io).and_then(|()| walk.visit(&self.dir, &mut Vec::new()));
         let failed = |why, cause: io::Error| Err(Error::NotListed { why, cause: Cause::from(cause) });
         match walked {
-            Ok(_) | Err(Failure::NoFile | Failure::Overtaken | Failure::TooLarge(_)) => Ok(walk.page),
+            Ok(_) | Err(Failure::NoFile | Failure::Overtaken) => Ok(walk.page),
             Err(Failure::Denied(cause)) => failed(Unlisted::Forbidden, cause),
-            Err(Failure::Io(cause)) if cause.kind() == io::ErrorKind::TimedOut => failed(Unlisted::Deadline, cause),
+            Err(Failure::Late) => failed(Unlisted::Deadline, io::ErrorKind::TimedOut.into()),
             Err(Failure::Io(cause)) => failed(Unlisted::Unreachable, cause),
         }
     }
@@ -63,7 +64,7 @@ impl Walk<'_> {
     /// Lists what is in `dir`, whose path below the root is `path`: empty, or ending in a slash. Breaks where the page is full.
     fn visit(&mut self, dir: &Dir, path: &mut Vec<u8>) -> Result<ControlFlow<()>, Failure> {
         if now().monotonic >= self.deadline {
-            return Err(Failure::Io(io::ErrorKind::TimedOut.into()));
+            return Err(Failure::Late);
         }
         for name in self.names(dir, path)? {
             let length = path.len();

@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::entry::Version;
 use crate::freshness::Timestamp;
 
+const BY_STAMP: &str = "s-";
+const BY_CONTENT: &str = "c-";
+
 /// What the file system says of a file's content without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {
@@ -41,6 +44,12 @@ impl Stamp {
         asked.is_surely_after(self.mtime.at()) && asked.is_surely_after(self.ctime.at())
     }
 
+    /// Whether a file with this stamp may have `version`, which is by content: only reading it can tell.
+    pub fn may_be(&self, version: &Version) -> bool {
+        version.last_modified == self.last_modified()
+            && version.etag.strip_prefix('"').is_some_and(|tag| tag.starts_with(BY_CONTENT))
+    }
+
     /// The version that a quiet file has.
     pub fn version(&self) -> Version {
         let mut hash = Sha256::new();
@@ -51,7 +60,7 @@ impl Stamp {
             hash.update(number.to_be_bytes());
         }
         // Hashed, since an inode's number is nobody's business (CVE-2003-1418).
-        Version { etag: etag("s", &hash.finalize()), last_modified: self.last_modified() }
+        Version { etag: etag(BY_STAMP, &hash.finalize()), last_modified: self.last_modified() }
     }
 }
 
@@ -66,9 +75,9 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// The entity tag of a file that just changed, by its content.
-pub fn content_etag(body: &[u8]) -> Arc<str> {
-    etag("c", &Sha256::digest(body))
+/// The entity tag of a file that just changed, by the hash of its content.
+pub fn content_etag(content: Sha256) -> Arc<str> {
+    etag(BY_CONTENT, &content.finalize())
 }
 
 /// A time as the file system keeps it.
@@ -90,5 +99,5 @@ impl FileTime {
 /// A strong tag: half of a SHA-256 in hex, and before it which kind of thing was hashed.
 fn etag(kind: &str, hash: &[u8]) -> Arc<str> {
     let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{kind}-{digits}\"").into()
+    format!("\"{kind}{digits}\"").into()
 }

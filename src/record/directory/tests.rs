@@ -2,13 +2,22 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
+use cap_std::fs::File;
+use futures_util::StreamExt;
 use tempfile::TempDir;
 
+use super::root::{Failure, ReadFile};
 use super::*;
+use crate::entry::Entry;
+use crate::freshness::Timestamp;
+use crate::record::{Fetched, Head};
+
+/// The longest file that is held whole.
+const WHOLE_MAX: usize = 128 << 10;
 
 /// Long after whatever a test does to its files.
 const LATER: Duration = Duration::from_secs(60 * 60);
@@ -16,16 +25,15 @@ const LATER: Duration = Duration::from_secs(60 * 60);
 /// A root with one file in it.
 struct Site {
     dir: TempDir,
-    root: Root,
+    root: Arc<Root>,
     key: Key,
 }
 
 impl Site {
     fn with(body: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let record = DirectoryRecord::open(dir.path(), 1 << 20).unwrap();
-        let root = Arc::into_inner(record.root).unwrap();
-        let site = Self { dir, root, key: Key::parse("prices.csv", &Prefix::default()).unwrap() };
+        let record = DirectoryRecord::open(dir.path(), Budget::new(8 * WHOLE_MAX as u64)).unwrap();
+        let site = Self { dir, root: record.root, key: Key::parse("prices.csv", &Prefix::default()).unwrap() };
         site.replace(body);
         site
     }
@@ -63,8 +71,14 @@ impl Site {
 
     /// What an answer is that was asked for so long after now.
     fn fetch_in(&self, wait: Duration, known: Option<&Version>) -> Fetched {
-        let asked = Timestamp::from_millis(now().wall.as_millis() + wait.as_millis() as u64);
-        self.root.fetch(&self.key, known, asked, &read_up_to).unwrap()
+        self.fetch_by(wait, known, &read_up_to).unwrap()
+    }
+
+    fn fetch_by(&self, wait: Duration, known: Option<&Version>, read: ReadFile) -> Result<Fetched> {
+        match self.root.fetch(&self.key, known, question_in(wait), None, read)? {
+            Step::Done(fetched) => Ok(fetched),
+            Step::Wants(bytes) => panic!("no room for {bytes} bytes"),
+        }
     }
 
     fn entry_in(&self, wait: Duration, known: Option<&Version>) -> Entry {
@@ -75,6 +89,13 @@ impl Site {
     }
 }
 
+/// As if it were asked so long after now, with half a minute's time.
+fn question_in(wait: Duration) -> Question {
+    let Moment { wall, monotonic } = now();
+    let asked = Timestamp::from_millis(wall.as_millis() + wait.as_millis() as u64);
+    Question { asked, deadline: monotonic + Duration::from_secs(30) }
+}
+
 #[test]
 fn a_quiet_file_has_a_version_by_its_stamp_and_is_confirmed_unread() {
     let site = Site::with("ibm,231.7\n");
@@ -82,8 +103,7 @@ fn a_quiet_file_has_a_version_by_its_stamp_and_is_confirmed_unread() {
     assert!(entry.version.etag.starts_with("\"s-"), "{:?}", entry.version);
     assert_eq!(entry.body, "ibm,231.7\n");
     let never = |_: &mut File, _| panic!("the file was read");
-    let asked = Timestamp::from_millis(now().wall.as_millis());
-    let confirmed = site.root.fetch(&site.key, Some(&entry.version), asked, &never).unwrap();
+    let confirmed = site.fetch_by(Duration::ZERO, Some(&entry.version), &never).unwrap();
     assert_eq!(confirmed, Fetched::Unchanged);
 }
 
@@ -110,9 +130,8 @@ fn a_file_that_becomes_quiet_is_unchanged_to_who_knows_its_content_and_read_for_
         reads.set(reads.get() + 1);
         read_up_to(file, size)
     };
-    let asked = Timestamp::from_millis(now().wall.as_millis() + LATER.as_millis() as u64);
     for _ in 0..3 {
-        let confirmed = site.root.fetch(&site.key, Some(&by_content), asked, &counted).unwrap();
+        let confirmed = site.fetch_by(LATER, Some(&by_content), &counted).unwrap();
         assert_eq!(confirmed, Fetched::Unchanged);
     }
     assert_eq!(reads.get(), 1);
@@ -160,7 +179,7 @@ fn a_file_that_changes_while_it_is_read_is_read_again() {
         }
         body
     };
-    let fetched = site.root.fetch(&site.key, None, now().wall, &meddled_once).unwrap();
+    let fetched = site.fetch_by(Duration::ZERO, None, &meddled_once).unwrap();
     assert!(matches!(&fetched, Fetched::Changed(entry) if entry.body == "ibm,231.8\nibm,231.9\n"), "{fetched:?}");
     assert_eq!(reads.get(), 2);
 }
@@ -173,7 +192,7 @@ fn a_file_that_never_holds_still_is_an_error_and_no_body() {
         log.write_all(b"ibm,231.8\n").unwrap();
         read_up_to(file, size)
     };
-    let error = site.root.fetch(&site.key, None, now().wall, &grows).unwrap_err();
+    let error = site.fetch_by(Duration::ZERO, None, &grows).unwrap_err();
     assert!(matches!(&error, Error::Changed { key } if *key == site.key), "{error:?}");
 }
 
@@ -184,9 +203,8 @@ fn a_file_replaced_while_it_is_read_is_served_as_one_of_the_two() {
         site.replace("ibm,999.9\n");
         read_up_to(file, size)
     };
-    let asked = now().wall;
     // Each attempt finds its file unlinked by the next, for losing its name is a change too.
-    let error = site.root.fetch(&site.key, None, asked, &replaced).unwrap_err();
+    let error = site.fetch_by(Duration::ZERO, None, &replaced).unwrap_err();
     assert!(matches!(error, Error::Changed { .. }), "{error:?}");
     assert_eq!(site.entry_in(Duration::ZERO, None).body, "ibm,999.9\n");
 }
@@ -199,14 +217,14 @@ fn a_file_that_goes_while_it_is_read_is_missing() {
         fs::remove_file(site.path()).unwrap();
         body
     };
-    assert_eq!(site.root.fetch(&site.key, None, now().wall, &removed).unwrap(), Fetched::Missing);
+    assert_eq!(site.fetch_by(Duration::ZERO, None, &removed).unwrap(), Fetched::Missing);
 }
 
 #[test]
 fn each_refusal_of_the_file_system_is_the_failure_it_means() {
     let raw = |errno| Failure::from(io::Error::from_raw_os_error(errno));
     let (enoent, eio, eacces, enotdir, eisdir, enametoolong, estale) = (2, 5, 13, 20, 21, 36, 116);
-    for errno in [enoent, enotdir, eisdir, enametoolong, ELOOP] {
+    for errno in [enoent, enotdir, eisdir, enametoolong, super::root::ELOOP] {
         assert!(matches!(raw(errno), Failure::NoFile), "{errno}: {:?}", raw(errno));
     }
     assert!(matches!(raw(eacces), Failure::Denied(_)), "{:?}", raw(eacces));
@@ -219,7 +237,7 @@ fn a_failing_disk_and_a_forbidden_file_are_said_without_a_path() {
     let site = Site::with("ibm,231.7\n");
     let fails = |errno| {
         let read = move |_: &mut File, _| Err(io::Error::from_raw_os_error(errno));
-        site.root.fetch(&site.key, None, now().wall, &read).unwrap_err()
+        site.fetch_by(Duration::ZERO, None, &read).unwrap_err()
     };
     let (eio, eacces) = (5, 13);
     assert!(matches!(fails(eio), Error::Unreachable { .. }), "{:?}", fails(eio));
@@ -231,7 +249,7 @@ fn a_failing_disk_and_a_forbidden_file_are_said_without_a_path() {
 fn a_share_that_does_not_answer_is_given_up_at_the_deadline() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("prices.csv"), "ibm,231.7\n").unwrap();
-    let record = DirectoryRecord::open(dir.path(), 1 << 20).unwrap();
+    let record = DirectoryRecord::open(dir.path(), Budget::new(1 << 20)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
     // The only thread that may wait for disks waits for this test, as for a share that does not answer.
     let (share_answers, share) = std::sync::mpsc::channel::<()>();
@@ -242,4 +260,145 @@ fn a_share_that_does_not_answer_is_given_up_at_the_deadline() {
     drop(share_answers);
     let answer = runtime.block_on(record.fetch(&key, None, now().monotonic + LATER)).unwrap();
     assert!(matches!(answer.fetched, Fetched::Changed(_)), "the next request works: {answer:?}");
+}
+
+/// A body of one more byte than is held whole, of a period that is no power of two.
+fn large_body() -> String {
+    (0..=WHOLE_MAX).map(|index| char::from(b'a' + (index % 23) as u8)).collect()
+}
+
+fn head(fetched: Fetched) -> Head {
+    match fetched {
+        Fetched::Large(head) => head,
+        other => panic!("{other:?}"),
+    }
+}
+
+impl Site {
+    /// The bytes that leave of a file that was asked for so long after now, and what ended them; `meddle` comes between the blocks.
+    async fn read_in(&self, wait: Duration, version: &Version, range: Range<u64>, meddle: impl Fn()) -> (String, Result<()>) {
+        let opened = match self.root.begin(&self.key, version, question_in(wait)) {
+            Ok(opened) => opened,
+            Err(error) => return (String::new(), Err(error)),
+        };
+        let room = self.root.room(&self.key, large::room_bytes(&range, self.root.block_bytes())).await.unwrap();
+        let (mut blocks, mut bytes) = (opened.read(self.key.clone(), range, room), Vec::new());
+        while let Some(block) = blocks.next().await {
+            match block {
+                Ok(block) => bytes.extend(block),
+                Err(error) => return (String::from_utf8(bytes).unwrap(), Err(error)),
+            }
+            meddle();
+        }
+        (String::from_utf8(bytes).unwrap(), Ok(()))
+    }
+}
+
+#[test]
+fn a_large_file_that_is_quiet_is_named_and_confirmed_unread() {
+    let site = Site::with(&large_body());
+    // A hole: were it read, neither memory nor the deadline would do.
+    fs::File::options().write(true).open(site.path()).unwrap().set_len(1 << 42).unwrap();
+    let found = head(site.fetch_in(LATER, None));
+    assert_eq!((found.facts.size, found.facts.content_type.as_deref(), found.facts.checksum), (1 << 42, Some("text/csv"), None));
+    assert!(found.version.etag.starts_with("\"s-"), "{found:?}");
+    assert_eq!(site.fetch_in(Duration::ZERO, Some(&found.version)), Fetched::Unchanged);
+    assert_eq!(head(site.fetch_in(LATER, Some(&Version { etag: "\"s-0\"".into(), ..found.version.clone() }))), found);
+    let late = Question { deadline: now().monotonic, ..question_in(Duration::ZERO) };
+    let error = site.root.fetch(&site.key, None, late, None, &read_up_to).unwrap_err();
+    assert!(matches!(error, Error::Deadline { .. }), "what just changed is read, but no longer than there is time: {error:?}");
+}
+
+#[tokio::test]
+async fn a_large_file_that_just_changed_is_named_by_its_content_and_known_by_it_when_it_is_quiet() {
+    let site = Site::with(&large_body());
+    let by_content = head(site.fetch_in(Duration::ZERO, None)).version;
+    assert!(by_content.etag.starts_with("\"c-"), "{by_content:?}");
+    assert_eq!(site.fetch_in(Duration::ZERO, Some(&by_content)), Fetched::Unchanged);
+    for wait in [Duration::ZERO, LATER] {
+        let (read, ended) = site.read_in(wait, &by_content, 0..large_body().len() as u64, || ()).await;
+        assert!(ended.is_ok() && read == large_body(), "{ended:?}, {} bytes", read.len());
+    }
+    assert_eq!(site.fetch_in(LATER, Some(&by_content)), Fetched::Unchanged, "settled");
+    let by_stamp = head(site.fetch_in(LATER, None)).version;
+    assert!(by_stamp.etag.starts_with("\"s-"), "{by_stamp:?}");
+    let (read, ended) = site.read_in(Duration::ZERO, &by_stamp, 70_000..70_007, || ()).await;
+    assert!(ended.is_ok() && read == large_body()[70_000..70_007], "{ended:?}: {read}");
+}
+
+/// "Only bytes of this version leave": whoever writes over them, and puts the mtime back, in the same tick or not.
+#[tokio::test]
+async fn no_other_bytes_leave_than_those_of_the_version_that_was_opened() {
+    let (old, new) = (large_body(), large_body().to_uppercase());
+    let whole = 0..old.len() as u64;
+    for round in 0..60 {
+        let site = Site::with(&old);
+        let wait = [Duration::ZERO, LATER][round % 2];
+        let version = head(site.fetch_in(wait, None)).version;
+        if wait == LATER {
+            site.let_the_clock_tick();
+        }
+        let (read, ended) = match round % 3 {
+            0 => {
+                site.overwrite_unnoticed(&new);
+                site.read_in(wait, &version, whole.clone(), || ()).await
+            }
+            1 => site.read_in(wait, &version, whole.clone(), || site.overwrite_unnoticed(&new)).await,
+            _ => site.read_in(wait, &version, whole.clone(), || site.replace(&new)).await,
+        };
+        assert!(old.starts_with(&read) && read.len() < old.len(), "round {round}: {} bytes", read.len());
+        assert!(matches!(ended, Err(Error::Changed { .. })), "round {round}: {ended:?}");
+    }
+}
+
+/// What the file system's clock may hide, if it ticks slowly enough: the same stamp for other bytes.
+#[tokio::test]
+async fn a_change_that_no_stamp_shows_is_seen_by_the_checksums_of_the_blocks() {
+    let site = Site::with(&large_body());
+    let version = head(site.fetch_in(Duration::ZERO, None)).version;
+    let mut opened = site.root.begin(&site.key, &version, question_in(Duration::ZERO)).unwrap();
+    site.overwrite_unnoticed(&large_body().replace('w', "W"));
+    opened.stamp = stamp::Stamp::of(&opened.file).unwrap();
+    let room = site.root.room(&site.key, 10).await.unwrap();
+    let mut blocks = opened.read(site.key.clone(), 0..10, room);
+    let read = blocks.next().await;
+    assert!(matches!(read, Some(Err(Error::Changed { .. }))), "{read:?}");
+    assert!(blocks.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_large_file_that_is_gone_has_changed_and_a_root_that_is_gone_cannot_be_reached() {
+    let site = Site::with(&large_body());
+    let version = head(site.fetch_in(LATER, None)).version;
+    fs::remove_file(site.path()).unwrap();
+    let (_, ended) = site.read_in(LATER, &version, 0..1, || ()).await;
+    assert!(matches!(ended, Err(Error::Changed { .. })), "{ended:?}");
+    fs::remove_dir_all(site.dir.path()).unwrap();
+    let (_, ended) = site.read_in(LATER, &version, 0..1, || ()).await;
+    assert!(matches!(ended, Err(Error::Unreachable { .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_body_waits_for_its_room_and_counts_until_it_is_gone() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("prices.csv"), vec![7; WHOLE_MAX]).unwrap();
+    let budget = Budget::new(8 * WHOLE_MAX as u64);
+    let record = DirectoryRecord::open(dir.path(), Arc::clone(&budget)).unwrap();
+    let key = Key::parse("prices.csv", &Prefix::default()).unwrap();
+    let others = budget.room(budget.free_bytes() - 1024).await.unwrap();
+    let deadline = now().monotonic + Duration::from_secs(30);
+    let room_comes = async {
+        tokio::task::yield_now().await;
+        drop(others);
+    };
+    let (answer, ()) = tokio::join!(record.fetch(&key, None, deadline), room_comes);
+    let fetched = answer.unwrap().fetched;
+    assert!(matches!(fetched, Fetched::Changed(_)), "{fetched:?}");
+    assert_eq!(budget.free_bytes(), 7 * WHOLE_MAX as u64);
+    drop(fetched);
+    assert_eq!(budget.free_bytes(), 8 * WHOLE_MAX as u64);
+    let _others = budget.room(budget.free_bytes() - 1024).await.unwrap();
+    tokio::time::pause();
+    let error = record.fetch(&key, None, deadline).await.unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error:?}");
 }

@@ -5,12 +5,15 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use bytes::Bytes;
 
-use crate::entry::{Entry, Media, Version};
+use crate::entry::{Entry, Facts, Media, Version};
 use crate::error::{Cause, Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::Key;
-use crate::record::s3::body::{self, Lengths};
+use crate::record::Head;
+use crate::record::s3::checksum::WholeChecksum;
 use crate::record::s3::clock::parse_date;
 
 /// The version id of what was put while the bucket kept no versions; the next such put replaces it.
@@ -23,6 +26,10 @@ const NO_VERSION: &str = "null";
 pub(super) enum Got {
     /// The object.
     Object(Entry),
+    /// The object, whose bytes are too many to be held.
+    Large(Head),
+    /// The object was replaced while its parts were read.
+    Overtaken,
     /// The known entity tag is still the one.
     Unmodified {
         /// When the object was last modified; `None` where the answer does not say legibly.
@@ -51,20 +58,60 @@ struct Said {
 )]
 struct NoCredentials(#[source] Cause);
 
-/// Reads the object that `output` begins.
-///
-/// # Errors
-/// `TooLarge`, `Corrupted`, `Unreachable`.
-pub(super) async fn entry(key: &Key, output: GetObjectOutput, size_max: u64) -> Result<Entry> {
-    let lacks = |what: &str| Error::Corrupted { key: key.clone(), what: format!("its answer has no {what}") };
-    let etag = output.e_tag.ok_or_else(|| lacks("ETag"))?.into();
-    let seconds = output.last_modified.ok_or_else(|| lacks("Last-Modified"))?.secs();
-    let last_modified = Timestamp::from_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
-    let media = Media { content_type: output.content_type, content_encoding: output.content_encoding };
-    let announced = output.content_length.and_then(|length| u64::try_from(length).ok());
-    let version_id = output.version_id.filter(|id| !matches!(id.as_str(), "" | NO_VERSION)).map(Into::into);
-    let body = body::read(key, output.body, Lengths { announced, size_max }).await?;
-    Ok(Entry::new(Version { etag, last_modified }, media, body).kept_as(version_id))
+/// An object whose bytes have begun to come.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) version: Version,
+    media: Media,
+    version_id: Option<Box<str>>,
+    /// How long the answer's head says that its body is, in bytes; `None` where it says nothing.
+    pub(super) announced: Option<u64>,
+    /// That of the whole, where there is one.
+    pub(super) checksum: Option<WholeChecksum>,
+    pub(super) body: ByteStream,
+}
+
+impl Begun {
+    /// Reads the head of an answer.
+    ///
+    /// # Errors
+    /// `Corrupted` where it does not say which version it is of.
+    pub(super) fn of(key: &Key, output: GetObjectOutput) -> Result<Self> {
+        let lacks = |what: &str| Error::Corrupted { key: key.clone(), what: format!("its answer has no {what}") };
+        let checksum = WholeChecksum::of(&output);
+        let etag = output.e_tag.ok_or_else(|| lacks("ETag"))?.into();
+        let last_modified = timestamp(output.last_modified.ok_or_else(|| lacks("Last-Modified"))?);
+        Ok(Self {
+            version: Version { etag, last_modified },
+            media: Media { content_type: output.content_type, content_encoding: output.content_encoding },
+            version_id: output.version_id.filter(|id| !matches!(id.as_str(), "" | NO_VERSION)).map(Into::into),
+            announced: output.content_length.and_then(|length| u64::try_from(length).ok()),
+            checksum,
+            body: output.body,
+        })
+    }
+
+    /// The object with its `body`.
+    pub(super) fn into_entry(self, body: Bytes) -> Entry {
+        Entry::new(self.version, self.media, body).kept_as(self.version_id)
+    }
+
+    /// The object, of `size` bytes, without them.
+    pub(super) fn into_head(self, size: u64) -> Head {
+        let facts = Facts {
+            size,
+            content_type: self.media.content_type.map(Into::into),
+            content_encoding: self.media.content_encoding.map(Into::into),
+            checksum: self.checksum.and_then(|checksum| checksum.as_own()),
+            version_id: self.version_id,
+        };
+        Head { version: self.version, facts }
+    }
+}
+
+/// A time of S3's, which has whole seconds.
+pub(super) fn timestamp(time: DateTime) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(time.secs()).unwrap_or(0).saturating_mul(1000))
 }
 
 /// Tells what it means that S3 gave no object.
@@ -73,16 +120,11 @@ pub(super) async fn entry(key: &Key, output: GetObjectOutput, size_max: u64) -> 
 /// `Forbidden`, `Throttled`, `Changed`, `Corrupted`; `Unreachable` for all that says nothing about the object, a missing
 /// bucket included.
 pub(super) fn judge(key: &Key, refused: SdkError<GetObjectError, HttpResponse>) -> Result<Got> {
-    let key = key.clone();
-    Err(match Refusal::of(refused) {
-        Refusal::Unmodified { last_modified } => return Ok(Got::Unmodified { last_modified }),
-        Refusal::Missing(_) => return Ok(Got::Missing),
-        Refusal::Forbidden(cause) => Error::Forbidden { key, cause },
-        Refusal::Throttled(cause) => Error::Throttled { key, cause },
-        Refusal::Changed(_) => Error::Changed { key },
-        Refusal::Illegible(_) => Error::Corrupted { key, what: "the head of its answer is not legible".to_owned() },
-        Refusal::Other(cause) => Error::Unreachable { key, cause },
-    })
+    match Refusal::of(refused) {
+        Refusal::Unmodified { last_modified } => Ok(Got::Unmodified { last_modified }),
+        Refusal::Missing(_) => Ok(Got::Missing),
+        refusal => Err(refusal.of_part(key)),
+    }
 }
 
 /// Why S3 did not give what it was asked for.
@@ -107,6 +149,21 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// What it means for a part of `key`, of which another part was there before.
+    pub(super) fn of_part(self, key: &Key) -> Error {
+        let key = key.clone();
+        match self {
+            Self::Unmodified { .. } => {
+                Error::Unreachable { key, cause: "S3 answered 304 to a request without such a condition".into() }
+            }
+            Self::Missing(_) | Self::Changed(_) => Error::Changed { key },
+            Self::Forbidden(cause) => Error::Forbidden { key, cause },
+            Self::Throttled(cause) => Error::Throttled { key, cause },
+            Self::Illegible(_) => Error::Corrupted { key, what: "the head of its answer is not legible".to_owned() },
+            Self::Other(cause) => Error::Unreachable { key, cause },
+        }
+    }
+
     pub(super) fn of<E>(refused: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -131,7 +188,7 @@ impl Refusal {
                 Self::Throttled(said.into())
             }
             (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken") => Self::Forbidden(said.into()),
-            (409 | 412, _) => Self::Changed(said.into()),
+            (409 | 412 | 416, _) => Self::Changed(said.into()),
             (200..=299, _) => Self::Illegible(said.into()),
             _ => Self::Other(said.into()),
         }

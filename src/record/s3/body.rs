@@ -1,68 +1,112 @@
-//! Reads a body as it arrives, within the memory there is.
+//! Reads a body that is held whole, within the room there is: as it comes or, past 16 MiB, by ranges side by side.
 
-use std::time::Duration;
+use std::future::ready;
 
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures_util::future::try_join;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::time::timeout;
 
+use crate::entry::{Budget, Entry};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::record::PAUSE_MAX;
+use crate::record::s3::answer::Begun;
+use crate::record::s3::parts::{PART_BYTES, PARTS_AT_ONCE, Pinned};
 
-/// How long a body may pause. S3 sends without pausing; what pauses this long is lost.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How much of a long body is read from the first answer. Most objects are no longer, and cost one request.
+pub(super) const FIRST_BYTES: u64 = 16 << 20;
 
-/// How long a body is, as far as was said before it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lengths {
-    /// What the answer's head says, in bytes; `None` where it says nothing.
-    pub(super) announced: Option<u64>,
-    /// The most that fits, in bytes.
-    pub(super) size_max: u64,
-}
-
-/// The body stopped coming.
+/// Why no more of a body comes.
 #[derive(Debug, thiserror::Error)]
-#[error("the body paused for more than {} s after {received} bytes", PAUSE_MAX.as_secs())]
-struct Paused {
-    received: usize,
+pub(super) enum Stopped {
+    /// Nothing came for too long.
+    #[error("the body paused for more than {} s", PAUSE_MAX.as_secs())]
+    Paused,
+    /// The transfer broke, or the bytes do not fit the checksum of their answer: the SDK does not name its errors.
+    #[error("the body broke off")]
+    Broken,
 }
 
-/// Reads a whole body; the SDK checks the checksum that came with it.
+/// What comes next of a body; `None` at its end.
+pub(super) async fn next(body: &mut ByteStream) -> Result<Option<Bytes>, Stopped> {
+    match timeout(PAUSE_MAX, body.try_next()).await {
+        Ok(Ok(next)) => Ok(next),
+        Ok(Err(_unnamed)) => Err(Stopped::Broken),
+        Err(_elapsed) => Err(Stopped::Paused),
+    }
+}
+
+/// Reads the whole body of an answer; the SDK checks the checksum that came with it.
 ///
 /// A checksum of parts (`…-12`, of an object uploaded in parts) is not one of the whole and is not checked.
 ///
 /// # Errors
-/// `TooLarge`, before anything is read where the length was announced; `Corrupted` where the body was cut or does not
-/// fit its checksum; `Unreachable` where it stopped coming.
-pub(super) async fn read(key: &Key, mut stream: ByteStream, lengths: Lengths) -> Result<Bytes> {
-    let Lengths { announced, size_max } = lengths;
-    let too_large = |size| Error::TooLarge { key: key.clone(), size, size_max };
-    if let Some(size) = announced.filter(|size| *size > size_max) {
-        return Err(too_large(size));
-    }
-    let mut body = BytesMut::with_capacity(announced.map_or(0, |size| usize::try_from(size).unwrap_or(0)));
+/// `TooLarge` where the length was not announced and is more than can be held; `Corrupted` where the body was cut or does not
+/// fit its checksum; `Unreachable` where it stopped coming; `Busy` where there is no room for it.
+pub(super) async fn read(key: &Key, mut begun: Begun, budget: &Budget) -> Result<Entry> {
+    let size_max = begun.announced.unwrap_or_else(|| budget.whole_max());
+    let room = budget.room(size_max).await.map_err(|_no_room| Error::Busy { key: key.clone() })?;
+    let mut body = Vec::with_capacity(begun.announced.map_or(0, |_| room.bytes()));
     loop {
-        let Ok(next) = tokio::time::timeout(PAUSE_MAX, stream.try_next()).await else {
-            return Err(Error::Unreachable { key: key.clone(), cause: Paused { received: body.len() }.into() });
-        };
-        match next {
+        match next(&mut begun.body).await {
             Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > size_max => {
-                return Err(too_large((body.len() + chunk.len()) as u64));
+                let size = (body.len() + chunk.len()) as u64;
+                return Err(Error::TooLarge { key: key.clone(), size, size_max });
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body.freeze()),
-            Err(_) => return Err(Error::Corrupted { key: key.clone(), what: damage(body.len() as u64, announced) }),
+            Ok(None) => break,
+            Err(stopped @ Stopped::Paused) => return Err(Error::Unreachable { key: key.clone(), cause: stopped.into() }),
+            Err(Stopped::Broken) => return Err(damaged(key, damage(body.len() as u64, begun.announced))),
         }
     }
+    body.shrink_to_fit();
+    Ok(begun.into_entry(room.hold(body)))
+}
+
+/// Reads a body of `size` bytes, of which only the first come from the answer that began it: the others are asked for in ranges,
+/// side by side, while those come. What the SDK then cannot verify is verified here.
+///
+/// # Errors
+/// `Changed` where the object was replaced meanwhile; `Corrupted` where the whole does not fit its checksum; else as one part's.
+pub(super) async fn read_in_parts(pinned: &Pinned, mut begun: Begun, size: u64, budget: &Budget) -> Result<Entry> {
+    let key = &pinned.key;
+    let room = budget.room(size).await.map_err(|_no_room| Error::Busy { key: key.clone() })?;
+    let mut body = vec![0; room.bytes()];
+    let (first, others) = body.split_at_mut(FIRST_BYTES as usize);
+    let first = pinned.read_into(0, first, Some(std::mem::take(&mut begun.body)));
+    let starts = (FIRST_BYTES..).step_by(PART_BYTES as usize);
+    let parts = starts.zip(others.chunks_mut(PART_BYTES as usize));
+    // Boxed, for the compiler cannot see through a stream of futures that borrow.
+    let others: Vec<_> = parts.map(|(start, part)| pinned.read_into(start, part, None).boxed()).collect();
+    let others = stream::iter(others).buffer_unordered(PARTS_AT_ONCE).try_for_each(|()| ready(Ok(())));
+    try_join(first, others).await?;
+    // Hundreds of MB take too long for an async worker.
+    let verify = move || {
+        let checksum = begun.checksum.take();
+        let entry = begun.into_entry(room.hold(body));
+        let fits = |bytes: &Bytes| checksum.is_none_or(|checksum| checksum.fits(bytes, entry.facts.checksum));
+        entry.body.whole().is_some_and(fits).then_some(entry)
+    };
+    let verified = tokio::task::spawn_blocking(verify).await;
+    let verified = verified.map_err(|cause| Error::Unreachable { key: key.clone(), cause: cause.into() })?;
+    verified.ok_or_else(|| damaged(key, MISFIT.to_owned()))
+}
+
+const MISFIT: &str = "its body does not fit the checksum that came with it";
+
+fn damaged(key: &Key, what: String) -> Error {
+    Error::Corrupted { key: key.clone(), what }
 }
 
 /// Says what must have gone wrong with a body that ended in an error after `received` bytes.
 ///
-/// Told by the count, since the SDK does not name its errors: the checksum is compared after the last byte only.
+/// Told by the count: the checksum is compared after the last byte only.
 fn damage(received: u64, announced: Option<u64>) -> String {
     match announced {
         Some(announced) if received < announced => format!("its body ended after {received} of {announced} bytes"),
-        Some(_) => "its body does not fit the checksum that came with it".to_owned(),
+        Some(_) => MISFIT.to_owned(),
         None => format!("its body broke off after {received} bytes or does not fit its checksum"),
     }
 }

@@ -115,10 +115,15 @@ impl Aside {
 
     /// Writes the file and sees to it that its bytes outlive the machine's crash.
     pub fn write(&self, content: &[u8]) -> io::Result<File> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&self.0)?;
+        let mut file = self.create()?;
         file.write_all(content)?;
         file.sync_all()?;
         Ok(file)
+    }
+
+    /// Makes the file, to be written and read.
+    pub fn create(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(&self.0)
     }
 
     /// Its name has gone with a rename; asking the server to remove nothing would be a request too.

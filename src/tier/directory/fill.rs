@@ -1,8 +1,9 @@
 //! Filling: announcing it, publishing a body, believing it. DESIGN part 6, "Confirm / fill", steps 1 and 3 to 6.
 
-use std::fs::{self, Permissions};
-use std::io;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use fail::fail_point;
 
@@ -13,7 +14,7 @@ use crate::tier::directory::file::{self, Aside, Made, is_gone, once_more_if_gone
 use crate::tier::directory::layout::{BodyName, Disk, Place};
 use crate::tier::directory::look::encode;
 use crate::tier::directory::{nonce, view};
-use crate::tier::{EpochMark, State, Stored, Token};
+use crate::tier::{Blocks, EpochMark, State, Stored, Token};
 
 /// What an announcement found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +56,32 @@ impl Disk {
 
     /// Steps 3 to 6 for a new body.
     pub fn store(&self, key: &Key, token: &Token, entry: &Entry, confirmed_at: Timestamp) -> io::Result<Stored> {
-        let place = self.place(key);
-        let body = BodyName::unused(&entry.version);
+        let bytes = entry.body.whole().ok_or(io::ErrorKind::FileTooLarge)?;
+        let state = State {
+            key: key.as_str().to_owned(),
+            version: entry.version.clone(),
+            facts: entry.facts.clone(),
+            blocks: Blocks::of(bytes),
+            body: BodyName::unused(&entry.version).as_str().to_owned(),
+            confirmed_at,
+            token: *token,
+        };
         overtaken_if_gone((|| {
-            write_body(&place, &body, entry)?;
+            let aside = Aside::beside(&self.place(key).state());
+            let mut file = aside.create()?;
+            file.write_all(bytes)?;
+            self.publish(key, &aside, &file, &state)
+        })())
+    }
+
+    /// Steps 3 to 6 for a new body that was written to `file`, which is `aside`, in the key's directory.
+    pub fn publish(&self, key: &Key, aside: &Aside, file: &File, state: &State) -> io::Result<Stored> {
+        let place = self.place(key);
+        let body = BodyName::parse(&state.body).ok_or(io::ErrorKind::InvalidFilename)?;
+        overtaken_if_gone((|| {
+            name_body(aside, file, state, &place.body(&body))?;
             fail_point!("fill-body-linked", |_| std::process::abort());
-            let state = State {
-                key: key.as_str().to_owned(),
-                version: entry.version.clone(),
-                facts: entry.facts.clone(),
-                body: body.as_str().to_owned(),
-                confirmed_at,
-                token: *token,
-            };
-            let believed = believe(&place, &state);
+            let believed = believe(&place, state);
             match believed {
                 Ok(Stored::Stored) => self.show(key, &place, body),
                 // No state names it, and none ever will.
@@ -110,15 +123,13 @@ impl Disk {
 }
 
 /// Step 3: whole, on the disk, read-only, and then under a name that was never used.
-fn write_body(place: &Place, name: &BodyName, entry: &Entry) -> io::Result<()> {
-    let path = place.body(name);
-    let aside = Aside::beside(&path);
-    let file = aside.write(&entry.body)?;
+fn name_body(aside: &Aside, file: &File, state: &State, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
     fail_point!("fill-body-written", |_| std::process::abort());
     file.set_permissions(Permissions::from_mode(0o444))?;
-    file.set_modified(entry.version.last_modified.into())?;
+    file.set_modified(state.version.last_modified.into())?;
     fail_point!("fill-before-link", |_| std::process::abort());
-    fs::hard_link(&aside.0, &path)
+    fs::hard_link(&aside.0, path)
 }
 
 /// Steps 4 and 5: believed only under the token it was asked under; who is late says so by that token.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use fail::fail_point;
 
-use crate::entry::{Checksum, Entry};
+use crate::entry::{Checksum, Entry, Room};
 use crate::key::{Key, Shard};
 use crate::tier::directory::file::{self, found, once_more_if_stale};
 use crate::tier::directory::layout::{BodyName, Disk, Place};
@@ -43,8 +43,8 @@ impl Disk {
         Ok(state)
     }
 
-    /// The body that `state` names, read whole and verified; `None` where it is missing or is not that body.
-    pub fn lift(&self, key: &Key, state: &State) -> io::Result<Option<Entry>> {
+    /// The body that `state` names, read whole into `room` and verified; `None` where it is missing or is not that body.
+    pub fn lift(&self, key: &Key, state: &State, room: Room) -> io::Result<Option<Entry>> {
         let Some(name) = BodyName::parse(&state.body).filter(|_| state.key == key.as_str()) else { return Ok(None) };
         let path = self.place(key).body(&name);
         let read = || {
@@ -53,15 +53,15 @@ impl Disk {
             read_exactly(file, state.facts.size)
         };
         let Some(read) = found(once_more_if_stale(read))? else { return Ok(None) };
-        let Some(body) = read.filter(|body| Checksum::of(body) == state.facts.checksum) else {
+        let Some(body) = read.filter(|body| state.facts.checksum == Some(Checksum::of(body))) else {
             self.count_damage("body", key);
             return Ok(None);
         };
-        Ok(Some(Entry { version: state.version.clone(), facts: state.facts.clone(), body: body.into() }))
+        Ok(Some(Entry { version: state.version.clone(), facts: state.facts.clone(), body: room.hold(body).into() }))
     }
 
     /// Said of the first, the second, the fourth: where the directory takes no writes either, every read finds the same file.
-    fn count_damage(&self, what: &'static str, key: &Key) {
+    pub fn count_damage(&self, what: &'static str, key: &Key) {
         let damaged = self.damaged.fetch_add(1, Ordering::Relaxed) + 1;
         if damaged.is_power_of_two() {
             tracing::warn!(%key, what, damaged, "a file in the shared directory is damaged, the record is asked instead");

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::freshness::Stopwatch;
+use crate::tier::directory::sweep::walk::weight;
 use crate::tier::sweep::{Limits, Swept, Upkeep};
 
 /// How long the first look at what is held may take: some ten thousand keys on a disk, some hundred on EFS.
@@ -72,6 +73,12 @@ impl Room {
             Some(_) if bytes > known.budget_bytes || self.since_start.elapsed() < known.rests_until => Verdict::Full,
             Some(_) => Verdict::SweepFirst,
         }
+    }
+
+    /// Takes back that a body of this length is held: it did not come.
+    pub fn give_back(&self, body_bytes: u64) {
+        let mut known = self.known();
+        known.held = known.held.map(|held| held.saturating_sub(weight(body_bytes)));
     }
 
     pub fn measured(&self, budget_bytes: u64, held: u64) {

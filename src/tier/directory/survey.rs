@@ -258,7 +258,9 @@ impl Walk<'_> {
         self.body_bytes += body.1;
         let read = found(File::open(place.dir.join(&state.body)).and_then(Checksum::of_reader))?;
         self.found.bodies.looked_at += 1;
-        if read != Some((state.facts.checksum, state.facts.size)) && self.is_still(key, &place, state)? {
+        if read.map(|(checksum, size)| (Some(checksum), size)) != Some((state.facts.checksum, state.facts.size))
+            && self.is_still(key, &place, state)?
+        {
             let faults = if read.is_none() { &mut self.found.missing } else { &mut self.found.damaged };
             faults.add(key.as_str());
         }

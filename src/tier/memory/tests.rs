@@ -23,6 +23,10 @@ fn version(etag: &str) -> Version {
     Version { etag: etag.into(), last_modified: Timestamp::default() }
 }
 
+fn keep(memory: &MemoryTier, name: DerivedName, value: Heavy) -> Arc<Derived<Heavy>> {
+    memory.keep_derived(name, value, memory.budget().room_now(0).unwrap())
+}
+
 fn kept(body: &str) -> Kept {
     let entry = Entry::new(version("\"1\""), Media::default(), body.to_owned().into());
     Kept { entry: Arc::new(entry), confirmed_at: Timestamp::default() }
@@ -70,7 +74,7 @@ async fn bodies_and_derived_values_share_the_budget() {
     memory.put(&key("a"), kept(&"x".repeat(100_000))).await.unwrap();
     for number in 0..100 {
         let name = DerivedName { kind: "heavy", key: key("a"), version: version(&number.to_string()) };
-        memory.keep_derived(name, Arc::new(Heavy(100_000)));
+        keep(&memory, name, Heavy(100_000));
         memory.put(&key(&number.to_string()), kept(&"x".repeat(50_000))).await.unwrap();
     }
     assert!(memory.used_bytes() <= MIB, "{} bytes", memory.used_bytes());
@@ -88,7 +92,7 @@ async fn what_is_larger_than_the_budget_is_not_kept() {
 fn a_derived_value_is_found_under_its_whole_name_and_type() {
     let memory = MemoryTier::new(MIB);
     let name = DerivedName { kind: "heavy", key: key("a"), version: version("1") };
-    memory.keep_derived(name.clone(), Arc::new(Heavy(7)));
+    keep(&memory, name.clone(), Heavy(7));
     assert_eq!(memory.derived::<Heavy>(&name).unwrap().0, 7);
     assert!(memory.derived::<Heavy>(&DerivedName { version: version("2"), ..name.clone() }).is_none());
     assert!(memory.derived::<Heavy>(&DerivedName { kind: "light", ..name.clone() }).is_none());
@@ -114,4 +118,64 @@ async fn what_was_put_by_hand_is_vouched_for_by_nothing() {
     let held = memory.held(&key("a")).unwrap();
     let Vouchers { epoch, asked } = held.vouchers();
     assert_eq!((epoch, asked, held.token, held.age(some_moment())), (None, None, None, Duration::MAX));
+}
+
+/// What memory counts and what the budget counts are the same bytes: else tiny entries would leave no room for others' bodies.
+#[tokio::test]
+async fn what_is_held_leaves_a_quarter_of_the_budget_to_others() {
+    let memory = MemoryTier::new(MIB);
+    for number in 0..20_000 {
+        let body = memory.budget().room(1).await.unwrap().hold(vec![7]);
+        let entry = Arc::new(Entry::new(version("\"1\""), Media::default(), body));
+        memory.put(&key(&format!("tiny/{number}")), Kept { entry, confirmed_at: Timestamp::default() }).await.unwrap();
+    }
+    let used = memory.used_bytes();
+    assert!(memory.list().await.unwrap().len() > 1000, "{used} bytes: its part is used");
+    assert!(used <= memory.budget().held_max(), "{used} bytes");
+    assert_eq!(memory.budget().taken_bytes(), used);
+    assert_eq!(memory.in_flight_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_was_evicted_takes_its_room_as_long_as_somebody_sends_it() {
+    let memory = MemoryTier::new(MIB);
+    let body = memory.budget().room(1000).await.unwrap().hold(vec![7; 1000]);
+    let entry = Arc::new(Entry::new(version("\"1\""), Media::default(), body.clone()));
+    memory.put(&key("a"), Kept { entry, confirmed_at: Timestamp::default() }).await.unwrap();
+    assert_eq!(memory.in_flight_bytes(), 0);
+    memory.remove(&key("a")).await.unwrap();
+    assert_eq!((memory.used_bytes(), memory.in_flight_bytes()), (0, 1024));
+    drop(body);
+    assert_eq!(memory.in_flight_bytes(), 0);
+}
+
+#[tokio::test]
+async fn memory_gives_way_to_what_is_more_than_is_always_free() {
+    let memory = MemoryTier::new(MIB);
+    for number in 0..100 {
+        let body = memory.budget().room(10_000).await.unwrap().hold(vec![7; 10_000]);
+        let entry = Arc::new(Entry::new(version("\"1\""), Media::default(), body));
+        memory.put(&key(&number.to_string()), Kept { entry, confirmed_at: Timestamp::default() }).await.unwrap();
+    }
+    let before = memory.used_bytes();
+    assert!(before > MIB / 2, "{before} bytes");
+    drop(memory.budget().room(MIB / 8).await.unwrap());
+    assert_eq!(memory.used_bytes(), before, "the quarter is enough for it");
+    let room = memory.budget().room(MIB / 2).await.unwrap();
+    let left = memory.used_bytes();
+    assert!(left <= MIB / 2 && left > MIB / 4, "{left} bytes: no more than it must");
+    drop(room);
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_given_and_not_kept() {
+    let memory = MemoryTier::new(MIB);
+    let taken = memory.budget().room(MIB).await.unwrap();
+    memory.put(&key("a"), kept("body")).await.unwrap();
+    assert!(memory.held(&key("a")).is_none());
+    let name = DerivedName { kind: "heavy", key: key("a"), version: version("1") };
+    let value = keep(&memory, name.clone(), Heavy(7));
+    assert_eq!(value.0, 7);
+    assert!(memory.derived::<Heavy>(&name).is_none());
+    drop(taken);
 }

@@ -59,11 +59,13 @@ pub enum Fault {
     Without(&'static str),
     /// The object, with this header.
     With(&'static str, String),
+    /// The request is answered as if it did not have this header.
+    NoHeed(&'static str),
     /// 304 with this Last-Modified or none, whatever was asked.
     NotModified(Option<&'static str>),
 }
 
-/// Answers path-style GETs with and without If-None-Match, and listings. Ends with the runtime of its test.
+/// Answers path-style GETs with and without If-None-Match, If-Match and Range, and listings. Ends with the runtime of its test.
 pub struct FaultServer {
     address: String,
     state: Arc<Mutex<State>>,
@@ -132,7 +134,13 @@ impl FaultServer {
 
     /// Lets the next request that has no fault yet meet this one.
     pub fn then(&self, fault: Fault) -> &Self {
-        self.state().faults.push_back(fault);
+        self.state().faults.push_back((None, fault));
+        self
+    }
+
+    /// Lets the next request for a range that begins at `start` and has no fault yet meet this one.
+    pub fn then_at(&self, start: u64, fault: Fault) -> &Self {
+        self.state().faults.push_back((Some(start), fault));
         self
     }
 
@@ -149,7 +157,8 @@ impl FaultServer {
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, Object>,
-    faults: VecDeque<Fault>,
+    /// Each for a range that begins there, or for any request.
+    faults: VecDeque<(Option<u64>, Fault)>,
     asked: Vec<Asked>,
 }
 
@@ -180,8 +189,15 @@ enum Ending {
 struct HungUp;
 
 /// Takes down what is asked; gives what that would get if all were well, and what is to go wrong.
-fn take_down(state: &Mutex<State>, asked: Asked) -> (Answer, Option<Fault>) {
+fn take_down(state: &Mutex<State>, mut asked: Asked) -> (Answer, Option<Fault>) {
     let mut state = state.lock().unwrap();
+    state.asked.push(asked.clone());
+    let start = asked.range().map(|(first, _)| first as u64);
+    let fault = state.faults.iter().position(|(at, _)| at.is_none() || *at == start);
+    let fault = fault.and_then(|index| state.faults.remove(index)).map(|(_, fault)| fault);
+    if let Some(Fault::NoHeed(name)) = fault {
+        asked.headers.remove(name);
+    }
     let (bucket, key) = asked.bucket_and_key();
     let answer = match state.objects.get(&key) {
         _ if bucket != BUCKET => Answer::refusing(404, "NoSuchBucket"),
@@ -194,14 +210,34 @@ fn take_down(state: &Mutex<State>, asked: Asked) -> (Answer, Option<Fault>) {
             }
             answer
         }
-        Some(object) => {
-            let mut answer = Answer::new(200, object.body.clone());
-            answer.headers.extend(object.headers.clone());
-            answer
+        Some(object) if asked.headers.get("if-match").is_some_and(|etag| *etag != object.headers["etag"]) => {
+            Answer::refusing(412, "PreconditionFailed")
         }
+        Some(object) => object.answer(asked.range()),
     };
-    state.asked.push(asked);
-    (answer, state.faults.pop_front())
+    (answer, fault)
+}
+
+impl Object {
+    /// The object, or a range of it by its first and its last byte.
+    fn answer(&self, range: Option<(usize, usize)>) -> Answer {
+        let Some((first, last)) = range else {
+            let mut answer = Answer::new(200, self.body.clone());
+            answer.headers.extend(self.headers.clone());
+            return answer;
+        };
+        let size = self.body.len();
+        if first >= size {
+            return Answer::refusing(416, "InvalidRange");
+        }
+        let last = last.min(size - 1);
+        let mut answer = Answer::new(206, self.body.slice(first..=last));
+        // With the checksum of the whole, as some servers send it.
+        answer.headers.extend(self.headers.clone());
+        answer
+            .with("content-length", &(last + 1 - first).to_string())
+            .with("content-range", &format!("bytes {first}-{last}/{size}"))
+    }
 }
 
 /// Lets `fault` happen to `answer`.
@@ -225,6 +261,7 @@ async fn spoil(answer: Answer, fault: Fault) -> Result<Answer, HungUp> {
         Fault::WrongChecksum => answer.with("x-amz-checksum-crc64nvme", &checksum(b"other bytes")),
         Fault::Without(name) => answer.without(name),
         Fault::With(name, value) => answer.with(name, &value),
+        Fault::NoHeed(_) => answer,
         Fault::NotModified(None) => Answer::new(304, Bytes::new()),
         Fault::NotModified(Some(time)) => Answer::new(304, Bytes::new()).with("last-modified", time),
     })

@@ -48,6 +48,12 @@ impl Asked {
         authorization.split_once("Credential=").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default())
     }
 
+    /// The first and the last byte of the range that was asked for.
+    pub fn range(&self) -> Option<(usize, usize)> {
+        let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        Some((first.parse().ok()?, last.parse().ok()?))
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("a text header"))
     }

@@ -1,11 +1,11 @@
 use std::fs;
 
 use super::*;
-use crate::entry::{Facts, Media, Version};
+use crate::entry::{Budget, Facts, Media, Version};
 use crate::freshness::Timestamp;
 use crate::key::Prefix;
 use crate::key::RecordId;
-use crate::tier::{Nonce, Stored};
+use crate::tier::{Blocks, Nonce, Stored};
 
 struct Held {
     dir: tempfile::TempDir,
@@ -32,6 +32,10 @@ impl Held {
         fs::write(self.disk.place(&self.key).state(), bytes).unwrap();
     }
 
+    fn lift(&self, key: &Key, state: &State) -> io::Result<Option<Entry>> {
+        self.disk.lift(key, state, Budget::unbounded().room_now(state.facts.size.min(1 << 20)).unwrap())
+    }
+
     fn damaged(&self) -> u64 {
         self.disk.damaged.load(Ordering::Relaxed)
     }
@@ -48,9 +52,10 @@ fn a_state_is_written_byte_for_byte_as_ever() {
             size: 9,
             content_type: Some("application/vnd.apache.parquet".into()),
             content_encoding: None,
-            checksum: Checksum::of(b"123456789"),
+            checksum: Some(Checksum::of(b"123456789")),
             version_id: None,
         },
+        blocks: None,
         body: "0123456789abcdef.0123456789abcdef0123456789abcdef.body".into(),
         confirmed_at: Timestamp::from_millis(1_700_000_001_234),
         token: Nonce::parse("00000000000000000000000000000abc").unwrap(),
@@ -69,7 +74,15 @@ fn a_state_is_written_byte_for_byte_as_ever() {
     let kept = State { facts: Facts { version_id: Some("L4kq".into()), ..state.facts.clone() }, ..state };
     let written = written.replace(r#""ae8b14860a799888"}"#, r#""ae8b14860a799888","version_id":"L4kq"}"#);
     assert_eq!(String::from_utf8(encode(&kept).unwrap()).unwrap(), written, "{CHANGED}");
-    assert_eq!(decode(written.as_bytes()), Some(kept), "{CHANGED}");
+    assert_eq!(decode(written.as_bytes()), Some(kept.clone()), "{CHANGED}");
+
+    // And what only a body of several blocks has.
+    let checksums = vec![Checksum::of(b"123456789"), Checksum::of(b"")];
+    let long = State { blocks: Some(Blocks { bytes: 1 << 20, checksums }), ..kept };
+    let blocks = r#""version_id":"L4kq"},"blocks":{"bytes":1048576,"checksums":["ae8b14860a799888","0000000000000000"]},"#;
+    let written = written.replace(r#""version_id":"L4kq"},"#, blocks);
+    assert_eq!(String::from_utf8(encode(&long).unwrap()).unwrap(), written, "{CHANGED}");
+    assert_eq!(decode(written.as_bytes()), Some(long), "{CHANGED}");
 }
 
 #[test]
@@ -80,7 +93,7 @@ fn what_was_stored_is_found_and_lifted() {
     let other = Looked::Other { token: Some(token), state: Some(held.state.clone()) };
     assert_eq!(held.disk.look(&held.key, None).unwrap(), other);
     assert_eq!(held.disk.look(&held.key, Some(&Token::random())).unwrap(), other);
-    assert_eq!(&held.disk.lift(&held.key, &held.state).unwrap().unwrap().body[..], b"body");
+    assert_eq!(held.lift(&held.key, &held.state).unwrap().unwrap().body, b"body");
 }
 
 #[test]
@@ -132,7 +145,7 @@ fn a_body_that_is_not_the_one_the_state_describes_is_none() {
     for (number, other) in cases.into_iter().enumerate() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, other).unwrap();
-        assert_eq!(held.disk.lift(&held.key, &held.state).unwrap(), None, "{other:?}");
+        assert_eq!(held.lift(&held.key, &held.state).unwrap(), None, "{other:?}");
         assert_eq!(held.damaged(), number as u64 + 1);
     }
 }
@@ -142,9 +155,9 @@ fn a_body_that_is_not_the_one_the_state_describes_is_none() {
 fn a_body_that_is_missing_is_none() {
     let held = holding(b"body");
     fs::remove_file(held.disk.place(&held.key).body(&BodyName::parse(&held.state.body).unwrap())).unwrap();
-    assert_eq!(held.disk.lift(&held.key, &held.state).unwrap(), None);
+    assert_eq!(held.lift(&held.key, &held.state).unwrap(), None);
     fs::remove_dir_all(&held.dir).unwrap();
-    assert_eq!(held.disk.lift(&held.key, &held.state).unwrap(), None);
+    assert_eq!(held.lift(&held.key, &held.state).unwrap(), None);
     assert_eq!(held.disk.look(&held.key, None).unwrap(), Looked::Other { token: None, state: None });
     assert_eq!(held.disk.root_epoch().unwrap(), None);
     assert_eq!(held.damaged(), 0);
@@ -156,7 +169,7 @@ fn a_state_that_names_an_impossible_size_takes_no_memory() {
     let mut state = held.state.clone();
     for size in [0, 5, u64::MAX] {
         state.facts.size = size;
-        assert_eq!(held.disk.lift(&held.key, &state).unwrap(), None);
+        assert_eq!(held.lift(&held.key, &state).unwrap(), None);
     }
 }
 
@@ -164,7 +177,7 @@ fn a_state_that_names_an_impossible_size_takes_no_memory() {
 fn a_state_of_another_key_lifts_nothing() {
     let held = holding(b"body");
     let other = Key::parse("b", &Prefix::default()).unwrap();
-    assert_eq!(held.disk.lift(&other, &held.state).unwrap(), None);
+    assert_eq!(held.lift(&other, &held.state).unwrap(), None);
     let state = State { body: format!("../{}/{}", held.key.hash().hex(), held.state.body), ..held.state.clone() };
-    assert_eq!(held.disk.lift(&held.key, &state).unwrap(), None);
+    assert_eq!(held.lift(&held.key, &state).unwrap(), None);
 }

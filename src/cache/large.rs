@@ -1,0 +1,342 @@
+//! Large bodies: bytes that are too many for memory, given part by part from where they are. ARCHITECTURE.md, "Large bodies".
+
+use std::any::Any;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use tokio::time::timeout_at;
+
+use crate::cache::Cache;
+use crate::cache::spool::Spool;
+use crate::entry::{Body, Budget, Checksum, Chunks, Digest, Entry, Facts, Part, Parts, Version, Whence};
+use crate::error::{Error, Result};
+use crate::freshness::Timestamp;
+use crate::key::Key;
+use crate::record::{Head, Record};
+use crate::tier::blocks::block_bytes;
+use crate::tier::large::Publication;
+use crate::tier::{Incoming, Looked, SharedTier, State, Token};
+
+/// A part that begins so many bytes or fewer after what has come of a body is waited for. Further on it is asked for by itself:
+/// at 50 MB/s that would be a third of a second.
+const NEAR_BYTES: u64 = 16 << 20;
+
+/// How long the record may take for the first bytes where it goes on for a shared tier that fails.
+const RESUME_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What a large body takes of memory by itself, in bytes, besides the checksums of its blocks.
+const WEIGHT_BYTES: u64 = 1024;
+
+/// The body of a key at one version, wherever its bytes are.
+pub(super) struct LargeBody(Arc<Source>);
+
+/// What is needed to get at the bytes.
+pub(super) struct Source {
+    key: Key,
+    version: Version,
+    facts: Facts,
+    record: Arc<dyn Record>,
+    shared: Option<Arc<dyn SharedTier>>,
+    budget: Arc<Budget>,
+    asked: Mutex<Asked>,
+    stage: Mutex<Stage>,
+    /// Held by whoever begins to fill.
+    beginning: tokio::sync::Mutex<()>,
+}
+
+/// What the body may be stored under.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// The key's token; `None` where there is no shared tier, or none that works.
+    pub(super) token: Option<Token>,
+    /// When the record was asked, by its own time.
+    pub(super) at: Timestamp,
+}
+
+/// Where the bytes are.
+pub(super) enum Stage {
+    /// In the record, as far as is known.
+    InRecord,
+    /// On their way into the shared tier, as long as somebody reads them.
+    Filling(Weak<Spool>),
+    /// In the shared tier.
+    Stored(State),
+}
+
+impl LargeBody {
+    /// The large body of `entry`; `None` where it is not large.
+    pub(super) fn of(entry: &Entry) -> Option<&Self> {
+        match &entry.body {
+            Body::Large(parts) => (&**parts as &dyn Any).downcast_ref(),
+            Body::Whole(_) => None,
+        }
+    }
+
+    /// Takes note that the record has just said that this is still the version.
+    pub(super) fn confirmed(&self, asked: Asked) {
+        *lock(&self.0.asked) = asked;
+    }
+
+    /// Whether the shared tier has it.
+    pub(super) fn is_stored(&self) -> bool {
+        matches!(*self.0.stage(), Stage::Stored(_))
+    }
+
+    /// Whether the shared tier has it as `state` says, as far as is known here.
+    pub(super) fn is_stored_as(&self, state: &State) -> bool {
+        matches!(&*self.0.stage(), Stage::Stored(stored) if stored.body == state.body)
+    }
+
+    /// Brings it into the shared tier, if it is not there; answers whether it is.
+    ///
+    /// # Errors
+    /// As [`Parts::open`], and `Corrupted`.
+    pub(super) async fn fill(&self, deadline: Instant) -> Result<bool> {
+        let whole = 0..self.0.facts.size;
+        let look = self.0.look().await;
+        if !self.is_stored()
+            && let Some((spool, _)) = self.0.spool(&whole, look, deadline).await?
+        {
+            let end = timeout_at(deadline.into(), spool.end()).await;
+            match end.map_err(|_| Error::Deadline { key: self.0.key.clone() })? {
+                Ok(()) | Err(Error::Tier { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.is_stored())
+    }
+}
+
+#[async_trait]
+impl Parts for LargeBody {
+    async fn open(&self, range: Range<u64>, deadline: Instant) -> Result<Part> {
+        self.0.open(range, deadline).await
+    }
+
+    fn weight_bytes(&self) -> u64 {
+        let size = self.0.facts.size;
+        let blocks = block_bytes(size).map_or(0, |bytes| size / bytes);
+        WEIGHT_BYTES + blocks * size_of::<Checksum>() as u64
+    }
+}
+
+/// Whether a body may be brought into the shared tier.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It may: nothing has happened to the key since the record was asked.
+    Unmoved,
+    /// What came could not be stored.
+    Moved,
+}
+
+impl Source {
+    /// The body of `key` at `version`, at `stage`.
+    pub(super) fn new(cache: &Cache, key: &Key, head: Head, asked: Asked, stage: Stage) -> Self {
+        Self {
+            key: key.clone(),
+            version: head.version,
+            facts: head.facts,
+            record: Arc::clone(&cache.record),
+            shared: cache.shared.clone(),
+            budget: Arc::clone(cache.memory.budget()),
+            asked: Mutex::new(asked),
+            stage: Mutex::new(stage),
+            beginning: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The entry of which it is the body.
+    pub(super) fn entry(self) -> Entry {
+        let (version, facts) = (self.version.clone(), self.facts.clone());
+        Entry { version, facts, body: Body::Large(Arc::new(LargeBody(Arc::new(self)))) }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.facts.size
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Says where the bytes are from now on.
+    pub(super) fn be(&self, stage: Stage) {
+        *self.stage() = stage;
+    }
+
+    /// Publishes what has come whole. What cannot be stored is served all the same.
+    pub(super) async fn publish(&self, incoming: &dyn Incoming) -> Option<State> {
+        let Asked { token, at } = *lock(&self.asked);
+        let facts = Facts { checksum: Some(incoming.checksum()), ..self.facts.clone() };
+        let publication = Publication { version: self.version.clone(), facts, token: token?, confirmed_at: at };
+        // The tier has counted a failure.
+        incoming.publish(publication).await.ok().flatten()
+    }
+
+    /// Whether these are the bytes that the record meant, as far as it said.
+    pub(super) fn judge(&self, bytes: u64, checksum: Checksum) -> Result<()> {
+        if bytes != self.facts.size {
+            return Err(self.ended_at(bytes));
+        }
+        match self.facts.checksum {
+            Some(meant) if meant != checksum => {
+                Err(Error::Corrupted { key: self.key.clone(), what: "its body does not fit its checksum".to_owned() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn ended_at(&self, bytes: u64) -> Error {
+        Error::Corrupted { key: self.key.clone(), what: format!("its body ended at {bytes} of {} bytes", self.facts.size) }
+    }
+
+    async fn open(self: &Arc<Self>, range: Range<u64>, deadline: Instant) -> Result<Part> {
+        let look = self.look().await;
+        let part = match self.open_stored(&range).await? {
+            Some(bytes) => Part { bytes: self.resumed(bytes, range.clone()), whence: Whence::Tier },
+            None => match self.spool(&range, look, deadline).await? {
+                Some((spool, whence)) => {
+                    let bytes = spool.read(self, range.clone()).await?;
+                    Part { bytes: self.resumed(bytes, range.clone()), whence }
+                }
+                None => Part { bytes: self.from_record(range.clone(), deadline).await?, whence: Whence::Record },
+            },
+        };
+        Ok(if range == (0..self.facts.size) { Part { bytes: self.verified(part.bytes), ..part } } else { part })
+    }
+
+    /// Looks whether the shared tier has it by now, if nobody here has it or brings it.
+    async fn look(&self) -> Look {
+        let (Some(shared), Some(token)) = (&self.shared, lock(&self.asked).token) else { return Look::Moved };
+        if !matches!(*self.stage(), Stage::InRecord) && (self.filling().is_some() || self.is_stored()) {
+            return Look::Unmoved;
+        }
+        let Ok(Looked::Other { token: current, state }) = shared.look(&self.key, None).await else { return Look::Moved };
+        if let Some(state) = state.filter(|state| state.version == self.version && state.facts.size == self.facts.size) {
+            self.be(Stage::Stored(state));
+        }
+        if current == Some(token) { Look::Unmoved } else { Look::Moved }
+    }
+
+    /// The part from the shared tier; `None` where that does not have it, or not undamaged.
+    async fn open_stored(&self, range: &Range<u64>) -> Result<Option<Chunks>> {
+        let state = match &*self.stage() {
+            Stage::Stored(state) => state.clone(),
+            Stage::InRecord | Stage::Filling(_) => return Ok(None),
+        };
+        let Some(shared) = &self.shared else { return Ok(None) };
+        match shared.open(&self.key, &state, range.clone()).await {
+            Ok(Some(bytes)) => return Ok(Some(bytes)),
+            Ok(None) => {}
+            Err(Error::Tier { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let mut stage = self.stage();
+        if matches!(&*stage, Stage::Stored(stored) if stored.body == state.body) {
+            *stage = Stage::InRecord;
+        }
+        Ok(None)
+    }
+
+    /// The spool that a part is to be read from: one that is under way and near, or a new one where the whole is asked for.
+    async fn spool(self: &Arc<Self>, range: &Range<u64>, look: Look, deadline: Instant) -> Result<Option<(Arc<Spool>, Whence)>> {
+        let near = |spool: &Arc<Spool>| range.start <= spool.come().saturating_add(NEAR_BYTES);
+        if let Some(spool) = self.filling().filter(near) {
+            return Ok(Some((spool, Whence::Shared)));
+        }
+        // Blocks that nobody could verify within the budget are of no use.
+        let is_storable = block_bytes(self.facts.size).is_some_and(|bytes| bytes <= self.budget.whole_max());
+        let (Some(shared), Look::Unmoved, true) = (&self.shared, look, is_storable && *range == (0..self.facts.size)) else {
+            return Ok(None);
+        };
+        let late = |_| Error::Deadline { key: self.key.clone() };
+        let _mine = timeout_at(deadline.into(), self.beginning.lock()).await.map_err(late)?;
+        if let Some(spool) = self.filling() {
+            return Ok(Some((spool, Whence::Shared)));
+        }
+        let Ok(Some(incoming)) = shared.receive(&self.key, self.facts.size).await else { return Ok(None) };
+        let chunks = self.from_record(range.clone(), deadline).await?;
+        let spool = Spool::begin(Arc::clone(self), incoming.into(), chunks);
+        self.be(Stage::Filling(Arc::downgrade(&spool)));
+        Ok(Some((spool, Whence::Record)))
+    }
+
+    async fn from_record(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks> {
+        self.record.open(&self.key, &self.version, range, deadline).await
+    }
+
+    /// Goes on from the record where the shared tier fails amid `range`: that costs time, and no read.
+    fn resumed(self: &Arc<Self>, bytes: Chunks, range: Range<u64>) -> Chunks {
+        let begun = Some((Arc::clone(self), bytes, range));
+        let resumed = stream::unfold(begun, |reading| async {
+            let (source, mut bytes, mut left) = reading.filter(|(.., left)| !left.is_empty())?;
+            let next = match bytes.next().await {
+                Some(Err(Error::Tier { .. })) => {
+                    let deadline = tokio::time::Instant::now() + RESUME_TIME_MAX;
+                    match source.from_record(left.clone(), deadline.into_std()).await {
+                        Ok(rest) => bytes = rest,
+                        Err(error) => return Some((Err(error), None)),
+                    }
+                    bytes.next().await
+                }
+                next => next,
+            };
+            match next {
+                Some(Ok(part)) => {
+                    left.start += part.len() as u64;
+                    Some((Ok(part), Some((source, bytes, left))))
+                }
+                Some(Err(error)) => Some((Err(error), None)),
+                None => Some((Err(source.ended_at(left.start)), None)),
+            }
+        });
+        resumed.boxed()
+    }
+
+    /// Gives the last of the whole body's bytes only if all of them are the right ones.
+    fn verified(self: &Arc<Self>, bytes: Chunks) -> Chunks {
+        let begun = Some((Arc::clone(self), bytes, Digest::default(), 0));
+        let verified = stream::unfold(begun, |reading| async {
+            let (source, mut bytes, mut digest, mut come) = reading?;
+            let part = match bytes.next().await {
+                Some(Ok(part)) => part,
+                Some(Err(error)) => return Some((Err(error), None)),
+                None => return source.judge(come, digest.checksum()).err().map(|error| (Err(error), None)),
+            };
+            digest.update(&part);
+            come += part.len() as u64;
+            let judged = if come < source.size() { Ok(()) } else { source.judge(come, digest.checksum()) };
+            Some(match judged {
+                Ok(()) => (Ok(part), Some((source, bytes, digest, come))),
+                Err(error) => (Err(error), None),
+            })
+        });
+        verified.boxed()
+    }
+
+    fn filling(&self) -> Option<Arc<Spool>> {
+        match &*self.stage() {
+            Stage::Filling(spool) => spool.upgrade(),
+            Stage::InRecord | Stage::Stored(_) => None,
+        }
+    }
+
+    fn is_stored(&self) -> bool {
+        matches!(*self.stage(), Stage::Stored(_))
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        lock(&self.stage)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,136 @@
+//! Large bodies on their way in: written as they come, read back meanwhile, and published as every other body.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::entry::Checksum;
+use crate::error::Result;
+use crate::key::Key;
+use crate::tier::blocks::BlockDigest;
+use crate::tier::directory::file::{Aside, found};
+use crate::tier::directory::guard::Lane;
+use crate::tier::directory::hands::Hands;
+use crate::tier::directory::layout::{BodyName, Disk};
+use crate::tier::directory::room::Room;
+use crate::tier::directory::{FILL_LIMIT, LOOK_LIMIT, time_for};
+use crate::tier::large::Publication;
+use crate::tier::{Incoming, State, Stored};
+
+/// A body that nothing names yet.
+pub(super) struct Draft {
+    hands: Hands,
+    key: Key,
+    size: u64,
+    room: Arc<Room>,
+    /// Shared with whatever call is under way.
+    written: Arc<Written>,
+    is_published: AtomicBool,
+}
+
+/// The file and what was written to it.
+struct Written {
+    aside: Aside,
+    file: File,
+    digest: Mutex<BlockDigest>,
+}
+
+impl Draft {
+    /// Makes the file; `None` where the key's directory has gone, or the body is too long to be verified in parts. What it
+    /// takes of the disk counts as held already.
+    pub async fn begin(hands: &Hands, room: &Arc<Room>, key: &Key, size: u64) -> Result<Option<Self>> {
+        let asked = key.clone();
+        let begun = hands.run(Lane::Fill, "begin a body", FILL_LIMIT, move |disk| disk.begin(&asked, size)).await;
+        let draft = |written| {
+            let (hands, key, room) = (hands.clone(), key.clone(), Arc::clone(room));
+            Self { hands, key, size, room, written: Arc::new(written), is_published: AtomicBool::new(false) }
+        };
+        if !matches!(begun, Ok(Some(_))) {
+            room.give_back(size);
+        }
+        Ok(begun?.map(draft))
+    }
+}
+
+#[async_trait]
+impl Incoming for Draft {
+    async fn append(&self, parts: Vec<Bytes>) -> Result<()> {
+        let bytes = parts.iter().map(|part| part.len() as u64).sum();
+        let written = Arc::clone(&self.written);
+        let job = move |_: &Disk| parts.iter().try_for_each(|part| written.append(part));
+        self.hands.run(Lane::Fill, "store a body", FILL_LIMIT + time_for(bytes), job).await
+    }
+
+    async fn read_back(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let written = Arc::clone(&self.written);
+        let limit = LOOK_LIMIT + time_for(range.end - range.start);
+        let job = move |_: &Disk| {
+            let mut bytes = vec![0; (range.end - range.start) as usize];
+            written.file.read_exact_at(&mut bytes, range.start)?;
+            Ok(bytes)
+        };
+        self.hands.run(Lane::Lift, "read a body", limit, job).await
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.written.digest().whole()
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Option<State>> {
+        let (written, key) = (Arc::clone(&self.written), self.key.clone());
+        let job = move |disk: &Disk| {
+            let state = written.state(&key, publication);
+            let stored = disk.publish(&key, &written.aside, &written.file, &state)?;
+            Ok((stored == Stored::Stored).then_some(state))
+        };
+        let published = self.hands.run(Lane::Fill, "store a body", FILL_LIMIT + time_for(self.size), job).await?;
+        self.is_published.store(published.is_some(), Ordering::SeqCst);
+        Ok(published)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_published.load(Ordering::SeqCst) {
+            self.room.give_back(self.size);
+        }
+        // Its other name goes, and EFS takes milliseconds for that: too long for an async worker.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let written = Arc::clone(&self.written);
+            runtime.spawn_blocking(move || drop(written));
+        }
+    }
+}
+
+impl Written {
+    fn append(&self, part: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(part)?;
+        self.digest().update(part);
+        Ok(())
+    }
+
+    fn state(&self, key: &Key, publication: Publication) -> State {
+        let Publication { version, facts, token, confirmed_at } = publication;
+        let body = BodyName::unused(&version).as_str().to_owned();
+        State { key: key.as_str().to_owned(), version, facts, blocks: self.digest().end(), body, confirmed_at, token }
+    }
+
+    fn digest(&self) -> MutexGuard<'_, BlockDigest> {
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disk {
+    fn begin(&self, key: &Key, size: u64) -> io::Result<Option<Written>> {
+        let Some(digest) = BlockDigest::of(size) else { return Ok(None) };
+        let aside = Aside::beside(&self.place(key).state());
+        let file = found(aside.create())?;
+        Ok(file.map(|file| Written { aside, file, digest: Mutex::new(digest) }))
+    }
+}

@@ -112,7 +112,8 @@ impl World {
                 if found.is_dir() {
                     directories.push(found);
                 } else {
-                    files.insert(found.clone(), std::fs::read(found).unwrap());
+                    // What is gone by now was on its way out: a lease that is released, a temporary that is published.
+                    files.extend(std::fs::read(&found).ok().map(|content| (found, content)));
                 }
             }
         }

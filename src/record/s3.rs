@@ -9,7 +9,7 @@
 //! # What is verified
 //! Of a body in one answer the SDK verifies the checksum that S3 keeps of the whole; of one that came by ranges we do, whichever
 //! it is: CRC64NVME, CRC32C, CRC32, SHA-1, SHA-256. Of an object that was uploaded in parts S3 may keep a checksum of the parts'
-//! checksums instead (`COMPOSITE`, `…-12`): that is not verified at all, for nobody says where its parts begin. Nor are the ranges of
+//! checksums instead (`COMPOSITE`, `…-12`): that is not verified at all, for the answer does not say where its parts begin. Nor are the ranges of
 //! what is only opened, by themselves: TCP and TLS have their own checksums, and whoever reads the whole has the CRC64NVME in its
 //! head, where S3 keeps that.
 

@@ -16,7 +16,7 @@ pub(super) struct WholeChecksum {
 
 impl WholeChecksum {
     /// The checksum that came with an answer; the quickest where there are several. `None` where there is none of the whole, but
-    /// one of its parts' checksums (`…-12`, of an object uploaded in parts): where those began nobody says.
+    /// one of its parts' checksums (`…-12`, of an object uploaded in parts): where those began the answer does not say.
     pub(super) fn of(output: &GetObjectOutput) -> Option<Self> {
         if output.checksum_type == Some(ChecksumType::Composite) {
             return None;

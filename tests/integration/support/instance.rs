@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_api::cache::{Ask, Cache, Read};
+use cache_api::entry::Budget;
 use cache_api::error::Error;
 use cache_api::freshness::{Moment, Policy};
 use cache_api::record::{DirectoryRecord, Record};
@@ -43,7 +44,7 @@ impl Source {
 
     /// One that waits `share` as long for the directory.
     pub async fn hurried_instance(&self, held: &Path, share: f64) -> Instance {
-        let record = DirectoryRecord::open(self.0.path(), 1 << 20).unwrap();
+        let record = DirectoryRecord::open(self.0.path(), Budget::new(64 << 20)).unwrap();
         let tier = Arc::new(DirectoryTier::open(held, record.id()).await.unwrap().hurried(share));
         let policy = Policy { memory_max_age: Duration::ZERO, local_max_age: Duration::from_secs(3600), ..Policy::default() };
         let cache = Cache::new(MemoryTier::new(64 << 20), Some(Arc::clone(&tier) as _), Arc::new(record), policy);

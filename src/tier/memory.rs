@@ -38,6 +38,7 @@ pub trait Weighed: Send + Sync + 'static {
 }
 
 /// A value that was derived, and the room it takes in memory as long as anybody has it.
+#[derive(Debug)]
 pub struct Derived<T> {
     value: T,
     _room: Room,

@@ -13,6 +13,7 @@ mod lambda_door;
 mod lambda_events;
 mod lambda_limits;
 mod lambda_stream;
+mod large_bodies;
 mod local_api;
 mod readme;
 mod record_conformance;

@@ -48,7 +48,8 @@ impl Cache {
     /// # Errors
     /// As [`Cache::read`].
     pub async fn read_again(self: &Arc<Self>, key: &Key, gone: &Arc<Entry>, ask: Ask) -> Result<Read> {
-        if let Some(held) = self.memory.held(key).filter(|held| held.entry.as_ref().is_some_and(|entry| Arc::ptr_eq(entry, gone))) {
+        if let Some(held) = self.memory.held(key).filter(|held| held.entry.as_ref().is_some_and(|entry| Arc::ptr_eq(entry, gone)))
+        {
             self.memory.let_go(key, &held);
         }
         let answer = self.read_uncounted(key, ask, Past::Doubted).await;

@@ -107,11 +107,10 @@ async fn all_readers_of_a_large_body_share_one_fill_and_have_its_beginning_befor
     gate.asked().await;
     let (second, bytes_of_second) = open(&one, 1, 0..SIZE).await.unwrap();
     let (near, bytes_of_near) = open(&one, 2, SIZE - 10..SIZE).await.unwrap();
-    assert_eq!([&first, &second, &near].map(|read| (read.served, read.collapsed, read.stored)), [
-        (Served::Filled, false, false),
-        (Served::Filled, true, false),
-        (Served::Filled, true, false)
-    ]);
+    assert_eq!(
+        [&first, &second, &near].map(|read| (read.served, read.collapsed, read.stored)),
+        [(Served::Filled, false, false), (Served::Filled, true, false), (Served::Filled, true, false)]
+    );
     gate.release();
     let (mut rest, error) = gather(bytes_of_first).await;
     rest.splice(0..0, beginning);

@@ -41,13 +41,7 @@ struct Reading {
 }
 
 /// Opens a part of the body that `state` names; see [`LargeBodies::open`](crate::tier::LargeBodies::open).
-pub(super) async fn open(
-    hands: &Hands,
-    budget: &Budget,
-    key: &Key,
-    state: &State,
-    range: Range<u64>,
-) -> Result<Option<Chunks>> {
+pub(super) async fn open(hands: &Hands, budget: &Budget, key: &Key, state: &State, range: Range<u64>) -> Result<Option<Chunks>> {
     let opened = {
         let (key, state) = (key.clone(), state.clone());
         hands.run(Lane::Lift, "open a body", LOOK_LIMIT, move |disk| disk.open_body(&key, &state)).await?

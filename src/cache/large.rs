@@ -3,15 +3,14 @@
 use std::any::Any;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
 use tokio::time::timeout_at;
 
 use crate::cache::Cache;
 use crate::cache::spool::Spool;
-use crate::entry::{Body, Budget, Checksum, Chunks, Digest, Entry, Facts, Part, Parts, Version, Whence};
+use crate::entry::{Body, Budget, Checksum, Chunks, Entry, Facts, Part, Parts, Version, Whence};
 use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::Key;
@@ -20,12 +19,11 @@ use crate::tier::blocks::block_bytes;
 use crate::tier::large::Publication;
 use crate::tier::{Incoming, Looked, SharedTier, State, Token};
 
+mod chunks;
+
 /// A part that begins so many bytes or fewer after what has come of a body is waited for. Further on it is asked for by itself:
 /// at 50 MB/s that would be a third of a second.
 const NEAR_BYTES: u64 = 16 << 20;
-
-/// How long the record may take for the first bytes where it goes on for a shared tier that fails.
-const RESUME_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What a large body takes of memory by itself, in bytes, besides the checksums of its blocks.
 const WEIGHT_BYTES: u64 = 1024;
@@ -95,25 +93,26 @@ impl LargeBody {
     /// # Errors
     /// As [`Parts::open`], and `Corrupted`.
     pub(super) async fn fill(&self, deadline: Instant) -> Result<bool> {
-        let whole = 0..self.0.facts.size;
-        let look = self.0.look().await;
-        if !self.is_stored()
-            && let Some((spool, _)) = self.0.spool(&whole, look, deadline).await?
-        {
-            let end = timeout_at(deadline.into(), spool.end()).await;
-            match end.map_err(|_| Error::Deadline { key: self.0.key.clone() })? {
-                Ok(()) | Err(Error::Tier { .. }) => {}
-                Err(error) => return Err(error),
+        let fill = async {
+            let look = self.0.look().await;
+            match self.0.spool(&(0..self.0.facts.size), look, deadline).await? {
+                Some((spool, _)) => spool.end().await,
+                None => Ok(()),
             }
+        };
+        let filled = timeout_at(deadline.into(), fill).await;
+        match filled.map_err(|_| Error::Deadline { key: self.0.key.clone() })? {
+            Ok(()) | Err(Error::Tier { .. }) => Ok(self.is_stored()),
+            Err(error) => Err(error),
         }
-        Ok(self.is_stored())
     }
 }
 
 #[async_trait]
 impl Parts for LargeBody {
     async fn open(&self, range: Range<u64>, deadline: Instant) -> Result<Part> {
-        self.0.open(range, deadline).await
+        let part = timeout_at(deadline.into(), self.0.open(range, deadline)).await;
+        part.unwrap_or_else(|_| Err(Error::Deadline { key: self.0.key.clone() }))
     }
 
     fn weight_bytes(&self) -> u64 {
@@ -199,15 +198,18 @@ impl Source {
 
     async fn open(self: &Arc<Self>, range: Range<u64>, deadline: Instant) -> Result<Part> {
         let look = self.look().await;
-        let part = match self.open_stored(&range).await? {
-            Some(bytes) => Part { bytes: self.resumed(bytes, range.clone()), whence: Whence::Tier },
-            None => match self.spool(&range, look, deadline).await? {
-                Some((spool, whence)) => {
-                    let bytes = spool.read(self, range.clone()).await?;
-                    Part { bytes: self.resumed(bytes, range.clone()), whence }
-                }
-                None => Part { bytes: self.from_record(range.clone(), deadline).await?, whence: Whence::Record },
-            },
+        let was_stored = self.is_stored();
+        let mut part = self.stored_part(&range).await?;
+        if part.is_none() {
+            part = self.spooled_part(&range, look, deadline).await?;
+        }
+        if part.is_none() && !was_stored && self.is_stored() {
+            // While this waited to begin a fill, another came to its end.
+            part = self.stored_part(&range).await?;
+        }
+        let part = match part {
+            Some(part) => Part { bytes: self.resumed(part.bytes, range.clone()), ..part },
+            None => Part { bytes: self.from_record(range.clone(), deadline).await?, whence: Whence::Record },
         };
         Ok(if range == (0..self.facts.size) { Part { bytes: self.verified(part.bytes), ..part } } else { part })
     }
@@ -226,14 +228,14 @@ impl Source {
     }
 
     /// The part from the shared tier; `None` where that does not have it, or not undamaged.
-    async fn open_stored(&self, range: &Range<u64>) -> Result<Option<Chunks>> {
+    async fn stored_part(&self, range: &Range<u64>) -> Result<Option<Part>> {
         let state = match &*self.stage() {
             Stage::Stored(state) => state.clone(),
             Stage::InRecord | Stage::Filling(_) => return Ok(None),
         };
         let Some(shared) = &self.shared else { return Ok(None) };
         match shared.open(&self.key, &state, range.clone()).await {
-            Ok(Some(bytes)) => return Ok(Some(bytes)),
+            Ok(Some(bytes)) => return Ok(Some(Part { bytes, whence: Whence::Tier })),
             Ok(None) => {}
             Err(Error::Tier { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -245,6 +247,12 @@ impl Source {
         Ok(None)
     }
 
+    /// The part from a spool; `None` where there is none for it.
+    async fn spooled_part(self: &Arc<Self>, range: &Range<u64>, look: Look, deadline: Instant) -> Result<Option<Part>> {
+        let Some((spool, whence)) = self.spool(range, look, deadline).await? else { return Ok(None) };
+        Ok(Some(Part { bytes: spool.read(self, range.clone()).await?, whence }))
+    }
+
     /// The spool that a part is to be read from: one that is under way and near, or a new one where the whole is asked for.
     async fn spool(self: &Arc<Self>, range: &Range<u64>, look: Look, deadline: Instant) -> Result<Option<(Arc<Spool>, Whence)>> {
         let near = |spool: &Arc<Spool>| range.start <= spool.come().saturating_add(NEAR_BYTES);
@@ -253,13 +261,14 @@ impl Source {
         }
         // Blocks that nobody could verify within the budget are of no use.
         let is_storable = block_bytes(self.facts.size).is_some_and(|bytes| bytes <= self.budget.whole_max());
-        let (Some(shared), Look::Unmoved, true) = (&self.shared, look, is_storable && *range == (0..self.facts.size)) else {
-            return Ok(None);
-        };
-        let late = |_| Error::Deadline { key: self.key.clone() };
-        let _mine = timeout_at(deadline.into(), self.beginning.lock()).await.map_err(late)?;
+        let is_wanted = is_storable && !self.is_stored() && *range == (0..self.facts.size);
+        let (Some(shared), Look::Unmoved, true) = (&self.shared, look, is_wanted) else { return Ok(None) };
+        let _mine = self.beginning.lock().await;
         if let Some(spool) = self.filling() {
             return Ok(Some((spool, Whence::Shared)));
+        }
+        if self.is_stored() {
+            return Ok(None);
         }
         let Ok(Some(incoming)) = shared.receive(&self.key, self.facts.size).await else { return Ok(None) };
         let chunks = self.from_record(range.clone(), deadline).await?;
@@ -270,55 +279,6 @@ impl Source {
 
     async fn from_record(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks> {
         self.record.open(&self.key, &self.version, range, deadline).await
-    }
-
-    /// Goes on from the record where the shared tier fails amid `range`: that costs time, and no read.
-    fn resumed(self: &Arc<Self>, bytes: Chunks, range: Range<u64>) -> Chunks {
-        let begun = Some((Arc::clone(self), bytes, range));
-        let resumed = stream::unfold(begun, |reading| async {
-            let (source, mut bytes, mut left) = reading.filter(|(.., left)| !left.is_empty())?;
-            let next = match bytes.next().await {
-                Some(Err(Error::Tier { .. })) => {
-                    let deadline = tokio::time::Instant::now() + RESUME_TIME_MAX;
-                    match source.from_record(left.clone(), deadline.into_std()).await {
-                        Ok(rest) => bytes = rest,
-                        Err(error) => return Some((Err(error), None)),
-                    }
-                    bytes.next().await
-                }
-                next => next,
-            };
-            match next {
-                Some(Ok(part)) => {
-                    left.start += part.len() as u64;
-                    Some((Ok(part), Some((source, bytes, left))))
-                }
-                Some(Err(error)) => Some((Err(error), None)),
-                None => Some((Err(source.ended_at(left.start)), None)),
-            }
-        });
-        resumed.boxed()
-    }
-
-    /// Gives the last of the whole body's bytes only if all of them are the right ones.
-    fn verified(self: &Arc<Self>, bytes: Chunks) -> Chunks {
-        let begun = Some((Arc::clone(self), bytes, Digest::default(), 0));
-        let verified = stream::unfold(begun, |reading| async {
-            let (source, mut bytes, mut digest, mut come) = reading?;
-            let part = match bytes.next().await {
-                Some(Ok(part)) => part,
-                Some(Err(error)) => return Some((Err(error), None)),
-                None => return source.judge(come, digest.checksum()).err().map(|error| (Err(error), None)),
-            };
-            digest.update(&part);
-            come += part.len() as u64;
-            let judged = if come < source.size() { Ok(()) } else { source.judge(come, digest.checksum()) };
-            Some(match judged {
-                Ok(()) => (Ok(part), Some((source, bytes, digest, come))),
-                Err(error) => (Err(error), None),
-            })
-        });
-        verified.boxed()
     }
 
     fn filling(&self) -> Option<Arc<Spool>> {

@@ -18,8 +18,11 @@ const WHOLE_SHARE: u64 = 8;
 /// How long room is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How often memory is asked to give way to who waits: what it lets go of meanwhile it drops only when told to.
+/// How often memory is told to drop what it has let go of while somebody waits.
 const RELIEF_EVERY: Duration = Duration::from_millis(50);
+
+/// After how many of these it is told to give way as well: who has waited for a second is worth more than what may be asked for.
+const RELIEFS_BEFORE_GIVING_WAY: usize = 20;
 
 /// The bytes that bodies may take in memory. A body counts from before it is read until its last byte has left: evicted
 /// ones that are still being sent, too.
@@ -29,7 +32,7 @@ pub struct Budget {
     relief: OnceLock<Relief>,
 }
 
-/// Makes what is held for later give way to so many bytes that are wanted now.
+/// Drops what was let go of, and besides so many bytes of what is held for later.
 type Relief = Box<dyn Fn(u64) + Send + Sync>;
 
 /// Room that is taken; dropping it gives it back.
@@ -86,12 +89,16 @@ impl Budget {
         let (units, length) = units(bytes).filter(|_| bytes <= self.bytes).ok_or(no_room)?;
         let permit = async {
             let mut acquire = pin!(Arc::clone(&self.free).acquire_many_owned(units));
-            loop {
-                self.relieve(bytes);
+            // What is more than is always free has nothing to wait for.
+            let first = if bytes > self.bytes - self.held_max() { 0 } else { RELIEFS_BEFORE_GIVING_WAY };
+            for relief in 0.. {
+                let gives_way = relief >= first && (relief - first) % RELIEFS_BEFORE_GIVING_WAY == 0;
+                self.relieve(if gives_way { bytes } else { 0 });
                 if let Ok(acquired) = timeout(RELIEF_EVERY, &mut acquire).await {
                     return acquired;
                 }
             }
+            acquire.await
         };
         let permit = timeout(WAIT_MAX, permit).await.map_err(|_elapsed| no_room)?.map_err(|_closed| no_room)?;
         Ok(Room { bytes: length, permit })
@@ -108,14 +115,13 @@ impl Budget {
         Ok(Room { bytes: length, permit })
     }
 
-    /// Has `relief` called, now and then, while somebody waits for room, with how many bytes that is to be. Only the first
-    /// that is given counts.
+    /// Has `relief` called, now and then, while somebody waits for room: to drop what it has let go of, and so many bytes
+    /// besides. Only the first that is given counts.
     pub fn relieved_by(&self, relief: impl Fn(u64) + Send + Sync + 'static) {
         let _first = self.relief.set(Box::new(relief));
     }
 
-    /// Has what is held for later give way to `bytes`.
-    pub fn relieve(&self, bytes: u64) {
+    fn relieve(&self, bytes: u64) {
         if let Some(relief) = self.relief.get() {
             relief(bytes);
         }
@@ -239,10 +245,26 @@ mod tests {
     async fn what_is_held_for_later_is_asked_to_give_way_to_who_waits() {
         let budget = Budget::new(4 * UNIT_BYTES);
         let held = std::sync::Mutex::new(budget.room_now(3 * UNIT_BYTES).ok());
-        budget.relieved_by(move |_wanted| drop(held.lock().unwrap().take()));
+        let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        budget.relieved_by(move |bytes| {
+            noted.lock().unwrap().push(bytes);
+            if bytes > 0 {
+                held.lock().unwrap().take();
+            }
+        });
         drop(budget.room(UNIT_BYTES).await.unwrap());
-        assert_eq!(budget.free_bytes(), UNIT_BYTES, "who need not wait asks nobody");
-        assert_eq!(budget.room(2 * UNIT_BYTES).await.unwrap().bytes(), 2 * UNIT_BYTES as usize);
+        assert_eq!(*asked.lock().unwrap(), [] as [u64; 0], "who need not wait asks nobody");
+        let room = budget.room(2 * UNIT_BYTES).await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), [2 * UNIT_BYTES], "more than is always free");
+        drop(room);
+        let all = budget.room(4 * UNIT_BYTES).await.unwrap();
+        asked.lock().unwrap().clear();
+        assert!(budget.room(UNIT_BYTES).await.is_err());
+        let asked = asked.lock().unwrap();
+        let gave_way: Vec<_> = asked.iter().enumerate().filter(|(_, bytes)| **bytes > 0).map(|(at, _)| at).collect();
+        assert_eq!(gave_way[..2], [20, 40], "after a second, and once a second: what is let go of may still be sent");
+        drop(all);
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub trait Weighed: Send + Sync + 'static {
 }
 
 /// A value that was derived, and the room it takes in memory as long as anybody has it.
+#[derive(Debug)]
 pub struct Derived<T> {
     value: T,
     _room: Room,
@@ -87,12 +88,12 @@ impl MemoryTier {
         Self::within(Budget::new(budget_bytes))
     }
 
-    /// Makes a memory that keeps at most its part of `budget`, and gives way where others cannot do with theirs.
+    /// Makes a memory that keeps at most its part of `budget`, and gives way where others wait too long for theirs.
     pub fn within(budget: Arc<Budget>) -> Self {
         let values = Cache::builder().max_capacity(units(budget.held_max()).into()).weigher(weight_units).build();
         let values = Arc::new(values);
-        let (held, all_bytes, held_max) = (Arc::downgrade(&values), budget.bytes(), budget.held_max());
-        budget.relieved_by(move |wanted| give_way(&held, held_max.min(all_bytes.saturating_sub(wanted))));
+        let held = Arc::downgrade(&values);
+        budget.relieved_by(move |bytes| give_way(&held, bytes));
         Self { values, budget }
     }
 
@@ -318,20 +319,18 @@ impl Name {
     }
 }
 
-/// Drops what was let go of, and where that leaves more than `bytes_max`, whatever comes first, until it does not: who wants
-/// more than the part that is always for others wants it rarely.
-fn give_way(values: &Weak<Values>, bytes_max: u64) {
+/// Drops what was let go of, and `bytes` of the rest, whatever comes first: moka does not say what is of least use.
+fn give_way(values: &Weak<Values>, bytes: u64) {
     let Some(values) = values.upgrade() else { return };
     values.run_pending_tasks();
-    let mut excess = (values.weighted_size() * UNIT_BYTES).saturating_sub(bytes_max);
+    let mut missing = bytes;
     for (name, value) in values.iter() {
-        if excess == 0 {
-            break;
+        if missing == 0 {
+            return;
         }
         values.invalidate(&*name);
-        excess = excess.saturating_sub(u64::from(weight_units(&name, &value)) * UNIT_BYTES);
+        missing = missing.saturating_sub(u64::from(weight_units(&name, &value)) * UNIT_BYTES);
     }
-    values.run_pending_tasks();
 }
 
 fn units(bytes: u64) -> u32 {

@@ -14,6 +14,7 @@ mod lambda_door;
 mod lambda_events;
 mod lambda_limits;
 mod lambda_stream;
+mod large_bodies;
 mod local_api;
 mod one_fetch;
 mod readme;

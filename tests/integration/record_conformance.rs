@@ -433,7 +433,7 @@ pub fn body_of(size: u64) -> Bytes {
 #[track_caller]
 fn assert_true(entry: &Entry, body: &[u8]) {
     // Not assert_eq: a body of 5 MB tells nobody anything.
-    assert!(entry.body == body, "another body, not that of {} bytes", body.len());
+    assert!(entry.body == body, "another body of {} bytes, not {}", entry.facts.size, body.len());
     assert_eq!(entry.facts.size, body.len() as u64);
     assert_eq!(entry.facts.checksum, Some(Checksum::of(body)));
     let etag = &entry.version.etag;

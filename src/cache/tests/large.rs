@@ -134,9 +134,13 @@ async fn a_body_that_fails_its_checksum_is_cut_off_and_not_published() {
     for (one, stores) in [(world.instance().await, true), (world.alone(), false)] {
         world.record.come_with(Hitch::Damaged(12));
         let (_, chunks) = open(&one, 0, 0..SIZE).await.unwrap();
+        let near = if stores { Some(open(&one, 0, SIZE - 1..SIZE).await.unwrap().1) } else { None };
         let (gathered, error) = gather(chunks).await;
         assert!(matches!(error, Some(Error::Corrupted { .. })), "{error:?}");
         assert!((gathered.len() as u64) < SIZE, "never all of it");
+        if let Some(near) = near {
+            assert!(matches!(gather(near).await, (nothing, Some(Error::Corrupted { .. })) if nothing.is_empty()));
+        }
         assert_eq!(bodies(&world), [] as [PathBuf; 0]);
         until_there_is_no(&world, ".tmp").await;
         assert_eq!(reads_whole(&one, 1, bytes(1)).await, Served::Filled, "the next reader has it from the record");

@@ -163,7 +163,7 @@ async fn memory_gives_way_to_what_is_more_than_is_always_free() {
     assert_eq!(memory.used_bytes(), before, "the quarter is enough for it");
     let room = memory.budget().room(MIB / 2).await.unwrap();
     let left = memory.used_bytes();
-    assert!(left <= MIB / 2 && left > MIB / 4, "{left} bytes: no more than it must");
+    assert!(left <= MIB / 2 && left > MIB / 8, "{left} bytes: no more than was wanted");
     drop(room);
 }
 

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -156,6 +157,9 @@ def doubts(trials, file_system):
     finally:
         for server in servers:
             server.stop()
+        # The next trials need the room.
+        for directory in (RECORD, pathlib.Path(environment("a")["LOCAL_DATA_DIR"])):
+            shutil.rmtree(directory)
     print(f"\n{file_system}: doubts on one client, seen on another; MEMORY_MAX_AGE is {MEMORY_MAX_AGE * 1000:.0f} ms")
     print("held open by a third       trials  too late  held bytes lost  old for at most")
     for held, (count, late, lost, stale) in rows.items():
@@ -177,6 +181,7 @@ def sweeps(file_system):
     # The current bodies are more than the smallest budget there is.
     keys = [f"swept-{number}" for number in range(17)]
     new = {key: f"new {key}".encode().ljust(4 << 20, b".") for key in keys}
+    RECORD.mkdir(parents=True, exist_ok=True)
     servers = [Server("a", 5001), Server("b", 5002)]
     doubting, reading = servers
     print(f"\n{file_system}: sweeps on one client, another serves, a third holds old and current bodies open")

@@ -402,7 +402,7 @@ async fn a_panic_or_a_broken_body_is_an_answer_and_the_next_event_is_answered() 
 }
 
 /// What an answer to a file in `events/` has to be.
-enum Expected {
+pub enum Expected {
     /// An answer of the original's API with this `value`.
     Value(&'static str),
     /// The same with a `value` that has this somewhere.
@@ -416,10 +416,10 @@ enum Expected {
 }
 
 /// What the names of the files in `events/` begin with.
-const TRIGGERS: [&str; 3] = ["rest", "http", "alb"];
+pub const TRIGGERS: [&str; 3] = ["rest", "http", "alb"];
 
 /// Every file in `events/`, each with a trigger before its name, in an order in which something is there to be deleted.
-const EVENTS: [(&str, Expected); 10] = [
+pub const EVENTS: [(&str, Expected); 10] = [
     ("create", Expected::Value("{'result': 'success'}")),
     ("read", Expected::Value("{'result': 'success'}")),
     ("update", Expected::Value("{'result': 'success'}")),
@@ -479,7 +479,8 @@ async fn every_file_in_events_is_answered_by_the_real_binary() {
     }
 }
 
-fn check(answer: &Value, expected: &Expected, context: &str) {
+/// Fails, saying `context`, where an answer is not what it has to be.
+pub fn check(answer: &Value, expected: &Expected, context: &str) {
     let status = if let Expected::Problem(status) = expected { *status } else { 200 };
     assert_eq!(answer["statusCode"], status, "{context}");
     let value = || {

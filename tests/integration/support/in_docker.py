@@ -8,9 +8,9 @@ and a network of its own, which end with it.
 """
 
 import base64
-import concurrent.futures
 import fcntl
 import json
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -27,9 +27,13 @@ sys.path.insert(0, str(TOOLS))
 import local_lambda
 import sam_local
 
-# A call is mostly SAM's own start.
+# All that `sam local invoke` imports, once for all calls: a second for each.
+import samcli.cli.main
+import samcli.commands.local.cli_common.invoke_context
+import samcli.commands.local.invoke.cli
+import samcli.commands.local.invoke.core.command
+
 CALLS_AT_ONCE = 4
-CALL_SECONDS_MAX = 120
 ENGINE_SECONDS_MAX = 30
 # What is stopped waits itself, for SAM.
 STOP_SECONDS_MAX = 2 * sam_local.STOP_SECONDS_MAX
@@ -109,21 +113,26 @@ def run(started, binary, *events, docker=None):
 
 def invoke(started, binary, docker, events):
     line, environment = sam_local.prepare(started, binary, docker, ["invoke", "Api"])
+    calls = [([*line[1:], "--event", event], environment, started.directory / pathlib.Path(event).name) for event in events]
+    # A process for each call, as a shell makes it.
+    with multiprocessing.get_context("fork").Pool(CALLS_AT_ONCE, maxtasksperchild=1) as pool:
+        # The first makes the image that the others find.
+        answers = [pool.apply(call_sam, calls[0]), *pool.starmap(call_sam, calls[1:], chunksize=1)]
+    return {path.stem: answer for (*_, path), answer in zip(calls, answers)}
 
-    def call(event):
-        done = subprocess.run(
-            [*line, "--event", event], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=CALL_SECONDS_MAX,
-        )
-        if done.returncode:
-            sys.exit(f"{event}: {done.stderr}")
-        return json.loads(done.stdout)
 
-    # The first makes the image that the others find.
-    answers = [call(events[0])]
-    with concurrent.futures.ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-        answers += pool.map(call, events[1:])
-    return dict(zip((pathlib.Path(event).stem for event in events), answers))
+def call_sam(arguments, environment, path):
+    """What `sam` prints when it is called with these arguments. It may be called once in a process."""
+    os.environ.update(environment)
+    with path.open("w+b") as answer:
+        os.dup2(answer.fileno(), sys.stdout.fileno())
+        try:
+            samcli.cli.main.cli(arguments)
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(f"{path.name}: SAM ended with {end.code}") from None
+        sys.stdout.flush()
+        return json.loads(path.read_bytes())
 
 
 def serve(started, binary):

@@ -53,13 +53,20 @@ nfs: ## Try processes on real NFSv4.1 clients, as docs/NFS.md has it; needs root
 	@$(CARGO) build --locked --no-default-features --bin cache-api
 	@tools/nfs/run "$(TARGET)/debug/cache-api" "$(TARGET)/nfs" --trials="$(TRIALS)"
 
+# What the zip is built for, as template.yaml's Architecture has it.
+ARCH ?= x86_64
+RUST_TARGET = $(ARCH:arm64=aarch64)-unknown-linux-gnu
+
 .PHONY: build
-build: .venv-build/installed ## Make the zip that is deployed, build/cache-api.zip
+build: .venv-build/installed ## Make the zip that is deployed, build/cache-api.zip: make build ARCH=arm64
+	$(if $(filter x86_64 arm64,$(ARCH)),,$(error ARCH is x86_64 or arm64))@tools/has-target $(RUST_TARGET)
 	@# Without its check of the target, cargo-lambda leaves the toolchain as it is.
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" $(CARGO) lambda build --locked --profile deploy --bin cache-api \
-	  --x86-64 --skip-target-check --output-format zip --lambda-dir build/lambda
+	  $(if $(filter arm64,$(ARCH)),--arm64,--x86-64) --skip-target-check --output-format zip --lambda-dir build/lambda
+	@python3 tools/glibc.py build/lambda/cache-api/bootstrap.zip $(ARCH)
 	@mv build/lambda/cache-api/bootstrap.zip build/cache-api.zip
 	@awk -v bytes="$$(wc -c < build/cache-api.zip)" 'BEGIN { printf "build/cache-api.zip has %.1f MB\n", bytes / 1e6 }'
+	@echo "deploy it with the parameter Architecture=$(ARCH)$(if $(filter x86_64,$(ARCH)), (the default))"
 
 # What CloudFormation is told; a parameter that is not named keeps the value it had. Exported, so that no shell reads the globs.
 STACK ?= cache-api

@@ -68,18 +68,27 @@ def output(*command):
 
 def start(started, binary, docker, command, answer=sys.stderr):
     """Starts the bucket and `sam local …`, which writes its answer to the file `answer`."""
+    line, environment = prepare(started, binary, docker, command)
+    return started.start(line, environment, answer, stop_seconds_max=STOP_SECONDS_MAX)
+
+
+def prepare(started, binary, docker, command):
+    """Starts the bucket. The line that calls `sam local …`, and its environment."""
     image, address = docker
     template = write_template(started, binary, local_lambda.start_bucket(started, address))
     environment = {
         **os.environ,
         **started.keys,
         "AWS_DEFAULT_REGION": local_lambda.REGION,
+        # It would ask AWS whose keys these are; without a network, that takes 10 s.
+        "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
+        "AWS_MAX_ATTEMPTS": "1",
         "SAM_CLI_TELEMETRY": "0",
         "TMPDIR": str(started.directory),
     }
     sam = [pathlib.Path(sys.prefix) / "bin" / "sam", "local", *command]
-    options = ["--template", template, "--skip-pull-image", "--invoke-image", image]
-    return started.start([*sam, *options], environment, answer, stop_seconds_max=STOP_SECONDS_MAX)
+    line = [*sam, "--template", template, "--skip-pull-image", "--invoke-image", image]
+    return [str(part) for part in line], environment
 
 
 def write_template(started, binary, endpoint):

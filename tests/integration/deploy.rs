@@ -16,7 +16,7 @@ use super::doctor::Examined;
 use super::support::aws::ministack;
 use super::support::serve::{run_to_end, vars};
 use super::support::server::installed;
-use super::template::config;
+use super::template::{IMPOSSIBLE, config, parameters};
 
 /// Types that ministack refuses a template for, so that they are taken out of it. Nothing else in it refers to what is of them, and
 /// only cfn-lint looks at it:
@@ -59,18 +59,22 @@ async fn deployed() -> &'static Value {
 }
 
 async fn deploy() -> Value {
+    let sets = STACKS.map(|(name, _, parameters)| (name.to_owned(), parameters.iter().copied().collect()));
+    script("deploy", &sets.into()).await
+}
+
+/// What support/deploy.py says of these stacks.
+async fn script(command: &str, sets: &BTreeMap<String, BTreeMap<&str, &str>>) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/support/deploy.py");
     let mut python = Command::new(installed(".venv", "bin/python", "aws-sam-cli"))
         .arg(script)
-        .arg(ministack().await.endpoint())
+        .args([&ministack().await.endpoint(), command])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let sets: BTreeMap<_, BTreeMap<_, _>> =
-        STACKS.iter().map(|(name, _, parameters)| (name, parameters.iter().copied().collect())).collect();
-    python.stdin.take().unwrap().write_all(&serde_json::to_vec(&sets).unwrap()).unwrap();
+    python.stdin.take().unwrap().write_all(&serde_json::to_vec(sets).unwrap()).unwrap();
     let output = python.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -101,6 +105,18 @@ async fn every_stack_is_made_whole_but_for_the_listed_types() {
         assert!(url.starts_with("https://") && !stack["outputs"].to_string().contains("${"), "{}", stack["outputs"]);
     }
     assert_eq!(refused, REFUSED.into(), "all that is listed was tried");
+}
+
+/// template.rs holds that each rule is tried, by our own reading of them; this is another's.
+#[tokio::test]
+async fn cloudformation_makes_nothing_of_an_impossible_pair_and_says_why() {
+    let name = |at: usize| format!("cache-api-impossible-{at}");
+    let sets = IMPOSSIBLE.iter().enumerate().map(|(at, (text, _))| (name(at), parameters(text))).collect();
+    let refusals = script("refuse", &sets).await;
+    for (at, (text, sentence)) in IMPOSSIBLE.iter().enumerate() {
+        let refusal = refusals[name(at)].as_str().unwrap_or_else(|| panic!("{text} was made"));
+        assert!(refusal.contains(sentence), "{text}: {refusal}");
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::support::gateway::{DOORS, always, body_of, event, header_of, in_a_minute, json_of, refuse, request};
 
-mod event_files;
+pub mod event_files;
 
 /// Sends `event` to a door with a service of one route.
 async fn answer(router: Router, event: Value) -> Result<Value, Unanswered> {

@@ -135,7 +135,7 @@ fn batch(messages: &[(&str, String)]) -> Value {
     json!({"Records": messages.iter().map(record).collect::<Vec<_>>()})
 }
 
-fn failures(ids: &[&str]) -> Value {
+pub fn failures(ids: &[&str]) -> Value {
     json!({"batchItemFailures": ids.iter().map(|id| json!({"itemIdentifier": id})).collect::<Vec<_>>()})
 }
 

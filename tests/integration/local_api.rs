@@ -9,7 +9,7 @@ use crate::support::server::installed;
 
 /// Asks the bridge to end when the pipe to its standard input closes, which it does however the process of the tests ends, and
 /// waits until it has ended what it started.
-const WATCHDOG: &str = r#"
+pub const WATCHDOG: &str = r#"
     "$@" </dev/null & bridge=$!
     cat >/dev/null
     kill -TERM "$bridge"; wait "$bridge"

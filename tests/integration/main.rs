@@ -9,6 +9,7 @@ mod functions;
 mod golden;
 mod house;
 mod http_door;
+mod in_docker;
 mod keys_at_doors;
 mod lambda_door;
 mod lambda_events;

@@ -13,8 +13,10 @@ use super::support::server::{POLL_INTERVAL, Server};
 const PARENT: &str = r#"sleep 1000 & echo "$! $PWD"; wait"#;
 
 #[tokio::test]
-async fn a_dropped_server_is_gone_with_its_children_and_its_directory() {
-    let server = Server::start("parent", |_| {
+async fn a_dropped_server_is_gone_with_its_children_its_directory_and_its_leftovers() {
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    let server = Server::start("parent", |dir| {
+        std::fs::write(dir.join("leftovers"), format!("{}\n", elsewhere.path().display())).unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", PARENT]);
         command
@@ -31,6 +33,7 @@ async fn a_dropped_server_is_gone_with_its_children_and_its_directory() {
     assert!(child.exists() && Path::new(dir).exists(), "{said}");
     drop(server);
     assert!(!Path::new(dir).exists(), "{dir} is left");
+    assert!(!elsewhere.path().exists(), "{elsewhere:?} is left");
     // Whoever adopts the child takes a moment to take note of its end.
     let gone = async {
         while std::fs::read_to_string(child.join("stat")).is_ok_and(|stat| !stat.contains(") Z ")) {

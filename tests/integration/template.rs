@@ -40,7 +40,7 @@ fn read(sets: &[Parameters]) -> Vec<Stack> {
 }
 
 /// `Name=value Name=value`.
-fn parameters(text: &str) -> Parameters<'_> {
+pub fn parameters(text: &str) -> Parameters<'_> {
     text.split_whitespace().map(|pair| pair.split_once('=').expect("a pair has an equals sign")).collect()
 }
 
@@ -61,31 +61,33 @@ pub fn config(function: &BTreeMap<String, String>) -> Config {
     Config::read(&environment, None).unwrap_or_else(|problems| panic!("{problems}\n{function:#?}"))
 }
 
+/// Parameters that cannot go together, and what is said of them.
+pub const IMPOSSIBLE: [(&str, &str); 19] = [
+    ("Auth=authorizer FrontDoor=http AuthorizerArn=arn:aws:lambda:x", "is for FrontDoor=rest"),
+    ("Auth=authorizer", "needs AuthorizerArn"),
+    ("AuthorizerArn=arn:aws:lambda:x", "AuthorizerArn would not be asked"),
+    ("Auth=jwt JwtIssuer=https://i JwtAudience=a", "is for FrontDoor=http"),
+    ("Auth=jwt FrontDoor=http JwtIssuer=https://i", "needs JwtIssuer and JwtAudience"),
+    ("JwtAudience=a", "JwtIssuer and JwtAudience would not be asked"),
+    ("Auth=none", "AllowAnonymous=yes-i-mean-it"),
+    ("ApiKey=on FrontDoor=url", "Only FrontDoor=rest has API keys"),
+    ("ResponseMode=streamed FrontDoor=http", "An HTTP API does not stream"),
+    ("ResponseMode=streamed FrontDoor=url", "does not stream out of a VPC"),
+    ("Redirect=on", "set Versioning=on"),
+    ("BucketName=mine Versioning=on", "A stack cannot change a bucket"),
+    ("FunctionDeploy=on", "needs FunctionDir"),
+    ("VpcId=vpc-1 SubnetIdA=subnet-1", "needs SubnetIdA and SubnetIdB"),
+    ("VpcId=vpc-1 SubnetIdA=subnet-1 SubnetIdB=subnet-1", "are one subnet"),
+    ("VpcId=vpc-1 SubnetIdA=subnet-1 SubnetIdB=subnet-2 Tier=disk", "is in no VPC"),
+    ("SubnetIdB=subnet-1", "need VpcId"),
+    ("Tier=disk DoctorTask=on", "no Refresh function"),
+    ("Tier=disk AlarmTopicArn=arn:aws:sns:x", "handles no events"),
+];
+
 #[test]
 fn each_impossible_pair_of_parameters_is_refused_and_says_so() {
-    let refused = [
-        ("Auth=authorizer FrontDoor=http AuthorizerArn=arn:aws:lambda:x", "is for FrontDoor=rest"),
-        ("Auth=authorizer", "needs AuthorizerArn"),
-        ("AuthorizerArn=arn:aws:lambda:x", "AuthorizerArn would not be asked"),
-        ("Auth=jwt JwtIssuer=https://i JwtAudience=a", "is for FrontDoor=http"),
-        ("Auth=jwt FrontDoor=http JwtIssuer=https://i", "needs JwtIssuer and JwtAudience"),
-        ("JwtAudience=a", "JwtIssuer and JwtAudience would not be asked"),
-        ("Auth=none", "AllowAnonymous=yes-i-mean-it"),
-        ("ApiKey=on FrontDoor=url", "Only FrontDoor=rest has API keys"),
-        ("ResponseMode=streamed FrontDoor=http", "An HTTP API does not stream"),
-        ("ResponseMode=streamed FrontDoor=url", "does not stream out of a VPC"),
-        ("Redirect=on", "set Versioning=on"),
-        ("BucketName=mine Versioning=on", "A stack cannot change a bucket"),
-        ("FunctionDeploy=on", "needs FunctionDir"),
-        ("VpcId=vpc-1 SubnetIdA=subnet-1", "needs SubnetIdA and SubnetIdB"),
-        ("VpcId=vpc-1 SubnetIdA=subnet-1 SubnetIdB=subnet-1", "are one subnet"),
-        ("VpcId=vpc-1 SubnetIdA=subnet-1 SubnetIdB=subnet-2 Tier=disk", "is in no VPC"),
-        ("SubnetIdB=subnet-1", "need VpcId"),
-        ("Tier=disk DoctorTask=on", "no Refresh function"),
-        ("Tier=disk AlarmTopicArn=arn:aws:sns:x", "handles no events"),
-    ];
-    let stacks = read(&refused.map(|(text, _)| parameters(text)));
-    for ((text, sentence), stack) in refused.iter().zip(&stacks) {
+    let stacks = read(&IMPOSSIBLE.map(|(text, _)| parameters(text)));
+    for ((text, sentence), stack) in IMPOSSIBLE.iter().zip(&stacks) {
         assert_eq!(stack.refused.len(), 1, "{text}: {:?}", stack.refused);
         assert!(stack.refused[0].contains(sentence), "{text}: {:?}", stack.refused);
     }

@@ -12,7 +12,7 @@ use crate::support::repository::{in_repository, sample};
 use crate::support::seaweed::{KEYS, seaweed};
 
 /// What an answer to a file in `events/` has to be.
-enum Expected {
+pub enum Expected {
     /// An answer of the original's API with this `value`.
     Value(&'static str),
     /// The same with a `value` that has this somewhere.
@@ -26,10 +26,10 @@ enum Expected {
 }
 
 /// What the names of the files in `events/` begin with.
-const TRIGGERS: [&str; 3] = ["rest", "http", "alb"];
+pub const TRIGGERS: [&str; 3] = ["rest", "http", "alb"];
 
 /// Every file in `events/`, each with a trigger before its name, in an order in which something is there to be deleted.
-const EVENTS: [(&str, Expected); 10] = [
+pub const EVENTS: [(&str, Expected); 10] = [
     ("create", Expected::Value("{'result': 'success'}")),
     ("read", Expected::Value("{'result': 'success'}")),
     ("update", Expected::Value("{'result': 'success'}")),
@@ -81,7 +81,8 @@ async fn every_file_in_events_is_answered_by_the_real_binary() {
     }
 }
 
-fn check(answer: &Value, expected: &Expected, context: &str) {
+/// Fails, saying `context`, where an answer is not what it has to be.
+pub fn check(answer: &Value, expected: &Expected, context: &str) {
     let status = if let Expected::Problem(status) = expected { *status } else { 200 };
     assert_eq!(answer["statusCode"], status, "{context}");
     let value = || {

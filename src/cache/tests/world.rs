@@ -103,13 +103,14 @@ impl World {
         (gate, reading)
     }
 
-    /// The files of the shared directory, with what is in them.
+    /// The files of the shared directory, with what is in them, and the directories in it, with nothing.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut directories = vec![self.directory.path().to_owned()];
         while let Some(directory) = directories.pop() {
             for found in std::fs::read_dir(directory).unwrap().map(|found| found.unwrap().path()) {
                 if found.is_dir() {
+                    files.insert(found.clone(), Vec::new());
                     directories.push(found);
                 } else {
                     // What is gone by now was on its way out: a lease that is released, a temporary that is published.

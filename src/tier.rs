@@ -185,6 +185,7 @@ impl State {
 }
 
 /// What a look at a key found in the shared tier.
+#[expect(clippy::large_enum_variant, reason = "one a look, and soon taken apart: a box would be one more allocation")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Looked {
     /// The token is the one that the looker holds: nothing has happened to the key.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cache_api::cache::{Ask, Cache, Served};
-use cache_api::entry::{Entry, Media, Version};
+use cache_api::entry::{Budget, Entry, Media, Version};
 use cache_api::error::Error;
 use cache_api::freshness::{Moment, Policy, Stopwatch, Timestamp};
 use cache_api::key::Key;
@@ -63,14 +63,14 @@ async fn measure(keys: usize) {
 impl Held {
     async fn new(keys: usize) -> Self {
         let [local, source] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
-        let record = DirectoryRecord::open(source.path(), 1 << 20).expect("the directory is there");
+        let record = DirectoryRecord::open(source.path(), Budget::new(64 << 20)).expect("the directory is there");
         let tier = DirectoryTier::open(local.path(), record.id()).await.expect("the directory is there");
         Self { keys, local, source, tier: Arc::new(tier) }
     }
 
     /// An instance that has just started.
     async fn cache(&self) -> Arc<Cache> {
-        let record = DirectoryRecord::open(self.source.path(), 1 << 20).expect("the directory is there");
+        let record = DirectoryRecord::open(self.source.path(), Budget::new(64 << 20)).expect("the directory is there");
         let tier = DirectoryTier::open(self.local.path(), record.id()).await.expect("the directory is there");
         // What was stored first is fresh still when the last is.
         let policy = Policy { local_max_age: Duration::from_secs(24 * 60 * 60), ..Policy::default() };

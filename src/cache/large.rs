@@ -209,7 +209,7 @@ impl Source {
         }
         let part = match part {
             Some(part) => Part { bytes: self.resumed(part.bytes, range.clone()), ..part },
-            None => Part { bytes: self.from_record(range.clone(), deadline).await?, whence: Whence::Record },
+            None => Part { bytes: self.asked_of_record(range.clone(), deadline).await?, whence: Whence::Record },
         };
         Ok(if range == (0..self.facts.size) { Part { bytes: self.verified(part.bytes), ..part } } else { part })
     }
@@ -271,13 +271,13 @@ impl Source {
             return Ok(None);
         }
         let Ok(Some(incoming)) = shared.receive(&self.key, self.facts.size).await else { return Ok(None) };
-        let chunks = self.from_record(range.clone(), deadline).await?;
+        let chunks = self.asked_of_record(range.clone(), deadline).await?;
         let spool = Spool::begin(Arc::clone(self), incoming.into(), chunks);
         self.be(Stage::Filling(Arc::downgrade(&spool)));
         Ok(Some((spool, Whence::Record)))
     }
 
-    async fn from_record(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks> {
+    async fn asked_of_record(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks> {
         self.record.open(&self.key, &self.version, range, deadline).await
     }
 

@@ -218,7 +218,7 @@ async fn a_call_whose_time_is_up_waits_no_longer() {
     let entry = view.read(&key).await.unwrap().entry;
     let late = Ask { deadline: ask().now.monotonic, ..ask() };
     let late = View::new(Arc::clone(&bench.cache), late, BUDGET_BYTES);
-    let error = late.frame(&key, &entry).await.err().expect("no time");
+    let Err(error) = late.frame(&key, &entry).await else { panic!("there was no time") };
     assert!(matches!(error, Error::Deadline { .. }), "{error}");
     assert_eq!(view.frame(&key, &entry).await.unwrap().table().height(), 781);
 }

@@ -23,9 +23,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::lambda_door::{DOORS, request};
 use crate::support::client::{get, send};
 use crate::support::fault_server::{BUCKET, Fault, FaultServer};
+use crate::support::gateway::{DOORS, request};
 use crate::support::runtime_api::RuntimeApi;
 use crate::support::serve::{Serve, vars};
 use crate::support::tier::all_files;

@@ -1,7 +1,7 @@
 //! One fetch across instances: real processes on one directory, and a record that counts (DESIGN, invariant 6).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::support::client;
 use super::support::fault_server::{BUCKET, Fault, FaultServer};

@@ -22,7 +22,7 @@ impl Source {
             let next = match bytes.next().await {
                 Some(Err(Error::Tier { .. })) => {
                     let deadline = tokio::time::Instant::now() + RESUME_TIME_MAX;
-                    match source.from_record(left.clone(), deadline.into_std()).await {
+                    match source.asked_of_record(left.clone(), deadline.into_std()).await {
                         Ok(rest) => bytes = rest,
                         Err(error) => return Some((Err(error), None)),
                     }

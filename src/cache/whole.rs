@@ -43,15 +43,11 @@ impl Cache {
         Ok(part.bytes)
     }
 
-    /// Reads once more what turned out to be no longer there: memory lets go of it, and the record is asked.
+    /// Reads once more what turned out to be no longer there: the record is asked.
     ///
     /// # Errors
     /// As [`Cache::read`].
-    pub async fn read_again(self: &Arc<Self>, key: &Key, gone: &Arc<Entry>, ask: Ask) -> Result<Read> {
-        if let Some(held) = self.memory.held(key).filter(|held| held.entry.as_ref().is_some_and(|entry| Arc::ptr_eq(entry, gone)))
-        {
-            self.memory.let_go(key, &held);
-        }
+    pub async fn read_again(self: &Arc<Self>, key: &Key, ask: Ask) -> Result<Read> {
         let answer = self.read_uncounted(key, ask, Past::Doubted).await;
         self.counters.count(&answer);
         answer
@@ -70,8 +66,7 @@ impl Cache {
                     break;
                 }
                 Err(Error::Changed { .. }) if changes < CHANGES_MAX => {
-                    let gone = Arc::clone(&read.entry);
-                    read = self.read_again(key, &gone, ask).await?;
+                    read = self.read_again(key, ask).await?;
                 }
                 Err(error) => return Err(error),
             }

@@ -59,7 +59,7 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     for _ in 0..CHANGES_MAX {
         match answer(&api, &request, &key, &mut read, ask).await {
             // The record has another version by now, and this one is nowhere else.
-            Err(Unanswered::Error(Error::Changed { .. })) => read = api.cache.read_again(&key, &read.entry, ask).await?,
+            Err(Unanswered::Error(Error::Changed { .. })) => read = api.cache.read_again(&key, ask).await?,
             answer => return answer.map_err(Problem::from),
         }
     }

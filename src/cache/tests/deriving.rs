@@ -81,3 +81,26 @@ async fn a_making_that_fails_or_panics_is_tried_again() {
     assert_eq!(derive(|| panic!("as it should")).await, Err("function `length` failed".into()));
     assert_eq!(derive(|| Ok(Length(7))).await, Ok(7));
 }
+
+/// "Frames being parsed take room too."
+#[tokio::test(start_paused = true)]
+async fn what_is_made_of_a_body_takes_room_while_it_is_made_and_what_it_weighs_after() {
+    let world = World::new();
+    world.record.set("a", &"x".repeat(10_000));
+    let one = world.alone();
+    let entry = one.read("a", 0).await.unwrap().entry;
+    let (key, deadline, budget) = (parsed("a"), one.at(0).deadline, Arc::clone(&one.budget));
+    let before = budget.taken_bytes();
+    let taken = |kind| {
+        let budget = Arc::clone(&budget);
+        one.cache.derive_of_body(kind, &key, &entry, deadline, move |_| Ok(Length(budget.taken_bytes())))
+    };
+    let made = taken("first").await.unwrap();
+    assert!(made.0 >= before + 80_000, "{} bytes were taken, of which {before} before", made.0);
+    let after = budget.taken_bytes();
+    assert!(after > before && after < before + 2_000, "{after} bytes are taken, {before} before");
+    let others = budget.room(budget.free_bytes() - 70_000).await.unwrap();
+    let error = taken("second").await.unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    drop(others);
+}

@@ -215,6 +215,12 @@ async fn a_body_that_went_is_read_from_the_record_and_stored_again() {
     fs::remove_file(bodies(&world).remove(0)).unwrap();
     assert_eq!(reads_whole(&one, 1, bytes(1)).await, Served::Filled);
     assert_eq!(reads_whole(&one, 2, bytes(1)).await, DIRECTORY_HIT);
+    // And by who has never seen it, where it is said to be there.
+    fs::remove_file(bodies(&world).remove(0)).unwrap();
+    let other = world.instance().await;
+    let read = other.read("a", 3).await.unwrap();
+    assert!(other.cache.complete(&parsed("a"), read, other.at(3)).await.unwrap().stored);
+    assert_eq!(bodies(&world).len(), 1);
 }
 
 #[tokio::test]
@@ -289,6 +295,33 @@ async fn a_fill_ends_when_nobody_reads_it_any_more_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn what_did_not_come_whole_takes_no_room_in_the_shared_tier() {
+    let world = world().with_room(SIZE + SIZE / 2);
+    let one = world.instance().await;
+    for millis in 0..3 {
+        world.record.come_with(Hitch::BrokenOff(1 << 20));
+        gather(open(&one, millis, 0..SIZE).await.unwrap().1).await;
+    }
+    until_there_is_no(&world, ".tmp").await;
+    reads_whole(&one, 4, bytes(1)).await;
+    assert_eq!(bodies(&world).len(), 1);
+}
+
+/// What could not be stored in the end is not written to the tier at all.
+#[tokio::test]
+async fn nothing_is_filled_under_a_token_that_has_moved() {
+    let world = world();
+    let (one, two) = (world.instance().await, world.instance().await);
+    let mut read = one.read("a", 0).await.unwrap();
+    two.doubt("a").await;
+    one.calls();
+    let parts = parts(&read);
+    let chunks = one.cache.open(&mut read, &parts, 0..SIZE, one.at(1).deadline).await.unwrap();
+    assert_bytes(gather(chunks).await, &bytes(1));
+    assert_eq!(one.calls(), ["look"]);
+}
+
+#[tokio::test]
 async fn without_a_shared_tier_every_reader_has_it_from_the_record() {
     let world = world();
     let alone = world.alone();
@@ -328,11 +361,11 @@ async fn a_tier_that_fails_amid_a_body_fails_no_read() {
 async fn an_object_that_has_changed_since_its_head_was_read_is_read_again() {
     let world = world();
     let one = world.instance().await;
-    let read = one.read("a", 0).await.unwrap();
+    one.read("a", 0).await.unwrap();
     world.record.set_long("a", "2", bytes(2));
     let error = open(&one, 1, 0..SIZE).await.err().unwrap();
     assert!(matches!(error, Error::Changed { .. }), "{error}");
-    let again = one.cache.read_again(&parsed("a"), &read.entry, one.at(1)).await.unwrap();
+    let again = one.cache.read_again(&parsed("a"), one.at(1)).await.unwrap();
     assert_eq!(&*again.entry.version.etag, "\"2\"");
     reads_whole(&one, 2, bytes(2)).await;
     // Bringing it into the tier does that by itself.

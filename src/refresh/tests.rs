@@ -1,5 +1,6 @@
 //! What happens to a key that is said to have changed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Outcome, Refresher};
@@ -84,7 +85,11 @@ async fn events_for_keys_that_nobody_reads_leave_the_directory_as_it_was() {
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     let outcomes = changed(&refresher(&refreshing, &["read"]), &refreshing, &keys, 1).await;
     assert_eq!(outcomes, [Outcome::NotHeld; 2_000]);
-    assert_eq!(world.files(), before);
+    // A shard's directory stays; there are never more than 256.
+    let is_shard = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 2);
+    let mut left = world.files();
+    left.retain(|path, _| before.contains_key(path) || !is_shard(path));
+    assert_eq!(left, before);
     assert_eq!(world.record.asked(), ASKED_NOTHING);
 }
 

@@ -221,7 +221,9 @@ impl Source {
             return Look::Unmoved;
         }
         let Ok(Looked::Other { token: current, state }) = shared.look(&self.key, None).await else { return Look::Moved };
-        if let Some(state) = state.filter(|state| state.version == self.version && state.facts.size == self.facts.size) {
+        if let Some(state) = state.filter(|state| state.version == self.version && state.facts.size == self.facts.size)
+            && let Ok(Some(_is_there)) = shared.open(&self.key, &state, 0..0).await
+        {
             self.be(Stage::Stored(state));
         }
         if current == Some(token) { Look::Unmoved } else { Look::Moved }

@@ -86,7 +86,7 @@ async fn a_making_that_fails_or_panics_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn what_is_made_of_a_body_takes_room_while_it_is_made_and_what_it_weighs_after() {
     let world = World::new();
-    world.record.set("a", &"x".repeat(10_000));
+    world.record.set_long("a", "1", vec![7; 10_000]);
     let one = world.alone();
     let entry = one.read("a", 0).await.unwrap().entry;
     let (key, deadline, budget) = (parsed("a"), one.at(0).deadline, Arc::clone(&one.budget));

@@ -96,7 +96,7 @@ pub enum Error {
         /// Which check failed.
         what: String,
     },
-    /// The object does not fit into the memory this service may use. Raise the budget.
+    /// What is to be held of the object does not fit into the memory this service may use. Read it in parts, or raise the budget.
     #[error("`{key}` has {size} bytes, more than the {size_max} this service may hold in memory")]
     TooLarge {
         /// What was asked for.

@@ -201,9 +201,12 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
         ),
         Error::Changed { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changed", "The object is being changed", "try again shortly"),
         Error::Corrupted { .. } => (StatusCode::BAD_GATEWAY, "corrupted", "The object arrived damaged", "try again"),
-        Error::TooLarge { .. } => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The object is too large", "the operator raises CACHE_API_MEMORY_BUDGET")
-        }
+        Error::TooLarge { .. } => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The object is too large",
+            "its bytes are at /cache/KEY; to compute on it, the operator raises CACHE_API_MEMORY_BUDGET",
+        ),
         Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Memory is full of answers", "try again in a second"),
         Error::Deadline { .. } | Error::NotListed { why: Unlisted::Deadline, .. } => {
             (StatusCode::GATEWAY_TIMEOUT, "deadline", "Not in time", "try again; it may be cached by then")

@@ -305,6 +305,8 @@ async fn what_did_not_come_whole_takes_no_room_in_the_shared_tier() {
     until_there_is_no(&world, ".tmp").await;
     reads_whole(&one, 4, bytes(1)).await;
     assert_eq!(bodies(&world).len(), 1);
+    let upkeep = one.cache.head().await.directory_upkeep.unwrap();
+    assert!(upkeep.last_sweep.is_none(), "no sweep had to find that out: {upkeep:?}");
 }
 
 /// What could not be stored in the end is not written to the tier at all.
@@ -435,6 +437,28 @@ async fn bodies_take_their_room_before_they_are_read_and_wait_for_it() {
     assert!(matches!(error, Error::Busy { .. }), "{error}");
     drop(taken);
     assert_eq!(length().await.unwrap().0, SIZE as usize);
+}
+
+/// What is not large is lifted whole: once for all who want it, and into its room.
+#[tokio::test(start_paused = true)]
+async fn a_body_from_the_shared_tier_takes_its_room_once_for_all_its_readers() {
+    let world = world();
+    world.record.set_long("b", "1", vec![7; 500_000]);
+    world.instance().await.read("b", 0).await.unwrap();
+    let one = Arc::new(world.instance().await);
+    let readings: Vec<_> = (0..50).map(|_| one.reading("b", one.at(1))).collect();
+    for reading in readings {
+        assert_eq!(reading.await.unwrap().unwrap().entry.body, vec![7; 500_000]);
+    }
+    assert_eq!(one.calls().iter().filter(|call| **call == "lift").count(), 1);
+    assert_eq!(one.cache.head().await.memory_in_flight_bytes, 0);
+    assert!((500_000..510_000).contains(&one.budget.taken_bytes()), "{} bytes", one.budget.taken_bytes());
+    let other = world.instance().await;
+    let taken = other.budget.room(BUDGET - 400_000).await.unwrap();
+    let error = other.read("b", 2).await.unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    drop(taken);
+    assert_eq!(other.read("b", 3).await.unwrap().served, DIRECTORY_HIT);
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ async fn a_large_object_goes_out_as_it_comes_and_comes_once_for_all_its_readers(
 }
 
 /// "Whoever reads a body that then fails its checksum is cut off, and nothing is published."
+/// Promise 23: "An answer that turns out damaged or short while it is sent breaks off: no client takes it for a whole one."
 #[tokio::test]
 async fn a_large_object_that_fails_its_checksum_is_cut_off_and_not_stored() {
     let site = Site::new().await;
@@ -161,6 +162,7 @@ async fn a_large_object_that_fails_its_checksum_is_cut_off_and_not_stored() {
 }
 
 /// "A small range of a large object that is not cached is fetched as that range, pinned to its version, and does not fill."
+/// Promise 22: "A part of an object that is too large for memory and is not held is fetched as that part, and fills nothing."
 #[tokio::test]
 async fn a_small_range_of_a_large_object_is_fetched_as_that_range_and_stores_nothing() {
     let site = Site::new().await;
@@ -238,6 +240,7 @@ async fn a_large_object_that_is_replaced_is_served_anew() {
 }
 
 /// "What does not fit waits, then gets 503 with Retry-After."
+/// Promise 21: "what does not fit in time is answered 503 with Retry-After."
 #[tokio::test(start_paused = true)]
 async fn a_body_for_which_there_is_no_room_is_answered_503_with_retry_after() {
     let source = tempfile::tempdir().unwrap();

@@ -131,6 +131,7 @@ async fn all_readers_of_a_large_body_share_one_fill_and_have_its_beginning_befor
 }
 
 /// "Whoever reads a body that then fails its checksum is cut off, and nothing is published."
+/// Promise 23: "An answer that turns out damaged or short while it is sent breaks off: no client takes it for a whole one."
 #[tokio::test]
 async fn a_body_that_fails_its_checksum_is_cut_off_and_not_published() {
     let world = world();
@@ -166,6 +167,7 @@ async fn a_body_that_breaks_off_breaks_off_for_its_readers_and_is_not_published(
 }
 
 /// "A small range of a large object that is not cached is fetched as that range, pinned to its version, and does not fill."
+/// Promise 22: "A part of an object that is too large for memory and is not held is fetched as that part, and fills nothing."
 #[tokio::test]
 async fn a_part_of_what_is_not_stored_is_fetched_as_that_part_and_fills_nothing() {
     let world = world();
@@ -423,6 +425,8 @@ async fn a_stored_large_body_stands_in_for_a_record_that_is_down() {
 }
 
 /// "What does not fit waits, then gets 503."
+/// Promise 21: "The bytes of bodies that are alive in a process, on their way in and out included, stay within
+/// CACHE_API_MEMORY_BUDGET; what does not fit in time is answered 503 with Retry-After."
 #[tokio::test(start_paused = true)]
 async fn bodies_take_their_room_before_they_are_read_and_wait_for_it() {
     let world = world();

@@ -54,7 +54,8 @@ impl Door {
     /// (all three, and the cut), honojs/hono#2156 (HTTP API), localstack/localstack#7728 (REST API); the stage:
     /// aws-powertools/powertools-lambda-python#579 and #621; a form's `+`: aws/aws-cdk#19827. Elastic Load Balancing, "Lambda
     /// functions as targets": "If the query parameters are URL-encoded, the load balancer does not decode them"; measured in
-    /// aws/aws-lambda-rust-runtime#543.
+    /// aws/aws-lambda-rust-runtime#543. Of a load balancer's path neither says anything: that it is encoded is an assumption,
+    /// which Kludex/mangum (handlers/alb.py) makes too.
     const fn path_is(self) -> PathIs {
         match self {
             Self::RestApi | Self::FunctionUrl | Self::LoadBalancer(_) => PathIs::Encoded,

@@ -1,5 +1,6 @@
 //! All tests from outside, in one binary: linking is the slow part.
 
+mod build;
 mod crash;
 mod deploy;
 mod doctor;

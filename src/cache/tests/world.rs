@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -16,7 +17,7 @@ use crate::key::{Key, Prefix, RecordId};
 use crate::tier::{DirectoryTier, MemoryTier, Removed, SharedTier, TierName};
 
 /// The wall clock when a world begins: some time in 2023.
-const WALL_MILLIS: u64 = 1_700_000_000_000;
+pub const WALL_MILLIS: u64 = 1_700_000_000_000;
 
 pub const MEMORY_HIT: Served = Served::Hit(TierName::Memory);
 pub const DIRECTORY_HIT: Served = Served::Hit(TierName::Directory);
@@ -25,6 +26,7 @@ pub struct World {
     pub record: Arc<FakeRecord>,
     directory: TempDir,
     started: Instant,
+    changes: AtomicU64,
 }
 
 /// A read on a task of its own.
@@ -39,7 +41,9 @@ pub struct Instance {
 
 impl World {
     pub fn new() -> Self {
-        Self { record: FakeRecord::new(), directory: tempfile::tempdir().unwrap(), started: now() }
+        // In memory where there is such a place: nothing here has to outlive the machine, and a disk takes ms to promise that.
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self { record: FakeRecord::new(), directory: directory.unwrap(), started: now(), changes: AtomicU64::new(0) }
     }
 
     /// A world in which version 1 of `a` was read at its beginning, by one instance on the shared directory.
@@ -67,15 +71,27 @@ impl World {
         (world, [one, two, alone])
     }
 
+    /// Puts a content at `key` that was never there.
+    pub fn change(&self, key: &str) -> String {
+        let content = self.changes.fetch_add(1, Ordering::Relaxed).to_string();
+        self.record.set(key, &content);
+        content
+    }
+
     /// An instance on the shared directory.
     pub async fn instance(&self) -> Instance {
+        self.instance_asking(Arc::clone(&self.record)).await
+    }
+
+    /// An instance on the shared directory, to which the record is this.
+    pub async fn instance_asking(&self, record: Arc<FakeRecord>) -> Instance {
         let directory = DirectoryTier::open(self.directory.path(), &RecordId::of(&["fake"])).await.unwrap();
-        self.with(Some(Arc::new(FailingTier::new(directory))))
+        self.with(Some(Arc::new(FailingTier::new(directory))), record)
     }
 
     /// An instance without a shared tier.
     pub fn alone(&self) -> Instance {
-        self.with(None)
+        self.with(None, Arc::clone(&self.record))
     }
 
     /// A reading of `a` that has asked the record, whose answer comes when the gate is released.
@@ -102,9 +118,9 @@ impl World {
         files
     }
 
-    fn with(&self, tier: Option<Arc<FailingTier>>) -> Instance {
+    fn with(&self, tier: Option<Arc<FailingTier>>, record: Arc<FakeRecord>) -> Instance {
         let shared = tier.clone().map(|tier| tier as Arc<dyn SharedTier>);
-        let cache = Cache::new(MemoryTier::new(64 << 20), shared, Arc::clone(&self.record) as _, policy());
+        let cache = Cache::new(MemoryTier::new(64 << 20), shared, record, policy());
         Instance { cache, tier, started: self.started }
     }
 }

@@ -295,7 +295,10 @@ impl Run {
         self.pass(200_000).await;
         for (one, key) in (0..INSTANCES).flat_map(|one| (0..KEYS.len()).map(move |key| (one, key))) {
             let (instance, clock) = &self.instances[one];
-            let (now, current) = (self.model().now, self.model().current(key));
+            let (now, current) = {
+                let model = self.model();
+                (model.now, model.current(key))
+            };
             let ask = instance.by_clocks(now.cast_signed() + clock.ahead_millis(), now);
             let read = instance.cache.read(&parsed(KEYS[key]), ask).await;
             let answer = read.map(|read| super::world::body(&read)).map_err(|error| matches!(error, Error::NotFound { .. }));

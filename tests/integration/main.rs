@@ -31,4 +31,5 @@ mod template;
 mod tier_conformance;
 mod tier_damage;
 mod tier_protocol;
+mod torture;
 mod v1;

@@ -1,6 +1,5 @@
 //! Random operations on two instances over one directory, many at a time, beside a model that knows which versions each may answer.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -173,10 +172,7 @@ impl Run {
                 self.tier(one).then(calls, whim);
             }
             Operation::Break { one, fails } => self.tier(one).fail(fails),
-            Operation::Spoil { file, damage } => {
-                let files: Vec<PathBuf> = self.world.files().into_keys().collect();
-                damage::damage(&files, file, damage);
-            }
+            Operation::Spoil { file, damage } => damage::damage(self.world.directory(), file, damage),
             Operation::Sweep { one, sweep } => self.sweep(one, sweep),
             Operation::Restart { one } => self.restart(one).await,
             Operation::SetClock { one, ahead_millis } => {
@@ -306,7 +302,7 @@ impl Run {
         }
         let plan = SweepPlan { grace: Duration::ZERO, ..SweepPlan::new(real_now(), Duration::from_secs(60)) };
         self.instances[0].0.cache.sweep(&plan).await.unwrap();
-        let left: Vec<PathBuf> = self.world.files().into_keys().collect();
+        let left = damage::files(self.world.directory());
         let with = |ending: &str| left.iter().filter(|path| path.to_str().unwrap().ends_with(ending)).count();
         assert!(with(".tmp") == 0 && with(".body") <= KEYS.len(), "a sweep leaves {left:?}");
     }

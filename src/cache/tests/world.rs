@@ -1,7 +1,7 @@
 //! A record, a directory, instances on them, and a time that passes when it is told to.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -100,6 +100,11 @@ impl World {
         let reading = instance.reading("a", ask);
         gate.asked().await;
         (gate, reading)
+    }
+
+    /// The shared directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The files of the shared directory, with what is in them.

@@ -15,12 +15,20 @@ pub enum Damage {
     Gone,
 }
 
-/// Damages one of the files, chosen by a number; views and locks are not read by anybody.
-pub fn damage(files: &[PathBuf], number: usize, damage: Damage) {
-    let ours: Vec<_> = files.iter().filter(|path| path.components().any(|part| part.as_os_str() == ".cache")).collect();
+/// Damages one of the files below `root`, chosen by a number; views are read by nobody here.
+pub fn damage(root: &Path, number: usize, damage: Damage) {
+    let ours = files(&root.join(".cache"));
     let Some(path) = ours.get(number % ours.len().max(1)) else { return };
     // It may have gone since, as files do.
     let _ = spoil(path, damage);
+}
+
+/// The files below `directory` in the order of their names, but for those that come and go meanwhile.
+pub fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    files.sort_unstable();
+    files
 }
 
 fn spoil(path: &Path, damage: Damage) -> std::io::Result<()> {

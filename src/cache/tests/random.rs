@@ -338,13 +338,10 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         2 => Just(Wish::Doubt),
         1 => Just(Wish::Evict),
     ];
-    let mood = prop_oneof![3 => Just(Mood::Well), 1 => Just(Mood::Down), 1 => Just(Mood::Forbidding), 1 => Just(Mood::Throttling)];
-    let meddling = prop_oneof![
-        Just(Meddling::Fail),
-        Just(Meddling::FailAfter),
-        Just(Meddling::WaitBefore),
-        Just(Meddling::WaitAfter),
-    ];
+    let mood =
+        prop_oneof![3 => Just(Mood::Well), 1 => Just(Mood::Down), 1 => Just(Mood::Forbidding), 1 => Just(Mood::Throttling)];
+    let meddling =
+        prop_oneof![Just(Meddling::Fail), Just(Meddling::FailAfter), Just(Meddling::WaitBefore), Just(Meddling::WaitAfter),];
     let sweep = prop_oneof![Just(Sweep::Orphans), Just(Sweep::Stateless), Just(Sweep::All)];
     let damage = prop_oneof![Just(Damage::Half), Just(Damage::Garbage), Just(Damage::Empty), Just(Damage::Gone)];
     let ahead_millis = prop_oneof![Just(0), -CLOCK_MILLIS_MAX..=CLOCK_MILLIS_MAX];

@@ -167,7 +167,10 @@ impl Model {
         let served = allowed.clone().find(|index| history.contents[*index].0 == answer);
         let floor = &mut history.floors[open.one];
         let served = served.unwrap_or_else(|| {
-            panic!("{} of {} answered {answer:?} at {}, allowed are {:?}", open.one, open.key, self.now, &history.contents[allowed])
+            panic!(
+                "{} of {} answered {answer:?} at {}, allowed are {:?}",
+                open.one, open.key, self.now, &history.contents[allowed]
+            )
         });
         *floor = served.max(*floor);
         self.doubted(&open, begun.wish);

@@ -50,7 +50,7 @@ pub struct Cache {
     policy: Policy,
     epochs: Epochs,
     floors: Mutex<Floors>,
-    fills: Flights<Key, Option<Token>, Landed>,
+    fills: Flights<Key, Request, Landed>,
     lifts: Flights<(Key, String), (), Result<Option<Arc<Entry>>>>,
     makings: Flights<DerivedName, (), Result<derive::Value>>,
     /// Lets as many derived values be made at a time as there are cores.
@@ -238,10 +238,16 @@ impl Cache {
                 Sight::Ask(grounds) => grounds,
                 Sight::Failed(error) => return Err(error),
             };
-            let place = self.fills.join(key, grounds.token, |doubt| {
-                let (cache, key) = (Arc::clone(self), key.clone());
-                async move { Fill::new(&cache, &key, Under { grounds, past, doubt }, ask).fly().await }
-            });
+            let request = Request { token: grounds.token, now: ask.now };
+            let place = self.fills.join_if(
+                key,
+                request,
+                |earlier, later| self.does_for(earlier, later),
+                |doubt| {
+                    let (cache, key) = (Arc::clone(self), key.clone());
+                    async move { Fill::new(&cache, &key, Under { grounds, past, doubt }, ask).fly().await }
+                },
+            );
             let landed = timeout_at(ask.deadline.into(), place.end).await.map_err(|_| Error::Deadline { key: key.clone() })?;
             let landed = landed.ok_or_else(|| Error::Unreachable { key: key.clone(), cause: "the fill was cut short".into() })?;
             match landed {
@@ -254,6 +260,13 @@ impl Cache {
                 Landed::Failed(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether the answer to an earlier request does for a later one: nothing has happened to the key in between. Where the shared
+    /// tier does not say so, another instance may have doubted the key, and it is as with memory that nothing vouches for.
+    fn does_for(&self, earlier: &Request, later: &Request) -> bool {
+        let is_blind = self.shared.is_some() && later.token.is_none();
+        earlier.token == later.token && !(is_blind && later.now.since(earlier.now) > self.policy.memory_max_age)
     }
 
     /// Step 1: whether memory may answer without a look at anything.
@@ -350,6 +363,13 @@ pub struct Head {
     /// What has been answered.
     #[serde(flatten)]
     pub counts: Counts,
+}
+
+/// What a flight is for.
+#[derive(Clone, Copy)]
+struct Request {
+    token: Option<Token>,
+    now: Moment,
 }
 
 /// Whether what is known from before the read may answer it.

@@ -36,7 +36,7 @@ impl Doubt {
 impl<K, U, T> Flights<K, U, T>
 where
     K: Clone + Eq + Hash + Send + 'static,
-    U: PartialEq + Send + 'static,
+    U: Send + 'static,
     T: Clone + Send + Sync + 'static,
 {
     /// Joins the flight of `key` that was started under the same `under`, or starts one.
@@ -44,10 +44,19 @@ where
     /// The flight is a task of its own: it goes on when its callers are gone, and so reaches those who come later.
     pub fn join<F>(&self, key: &K, under: U, start: impl FnOnce(Doubt) -> F) -> Place<T>
     where
+        U: PartialEq,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.join_if(key, under, U::eq, start)
+    }
+
+    /// As [`Flights::join`]; `may_join` says of what was asked for first and what is asked for now whether one answer does for both.
+    pub fn join_if<F>(&self, key: &K, under: U, may_join: impl FnOnce(&U, &U) -> bool, start: impl FnOnce(Doubt) -> F) -> Place<T>
+    where
         F: Future<Output = T> + Send + 'static,
     {
         let mut table = lock(&self.table);
-        if let Some(flight) = table.get(key).filter(|flight| flight.under == under) {
+        if let Some(flight) = table.get(key).filter(|flight| may_join(&flight.under, &under)) {
             return Place { leads: false, end: flight.end.clone() };
         }
         let doubt = Doubt::default();

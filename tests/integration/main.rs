@@ -39,4 +39,5 @@ mod tier_faults;
 mod tier_foreign;
 mod tier_garbage;
 mod tier_protocol;
+mod torture;
 mod v1;

@@ -1,4 +1,4 @@
-//! A shared tier that fails when it is told to, and notes what it is asked.
+//! A shared tier that fails or dawdles when it is told to, and notes what it is asked.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,24 +19,42 @@ use crate::tier::{Health, Incoming, LargeBodies, Lease, Leased, Leases, SweepPla
 pub struct FailingTier {
     works: DirectoryTier,
     fails: Arc<AtomicBool>,
-    fails_in: Mutex<Option<usize>>,
+    next: Mutex<Option<(usize, Whim)>>,
     calls: Mutex<Vec<&'static str>>,
     gate: Mutex<Option<Arc<Gate>>>,
+}
+
+/// What becomes of one call.
+#[derive(Clone)]
+pub enum Whim {
+    /// It fails, and nothing is done.
+    Fail,
+    /// It is done, and fails all the same.
+    FailAfter,
+    /// It is done when the gate is released: too late, perhaps.
+    WaitBefore(Arc<Gate>),
+    /// It is done, and its end told when the gate is released.
+    WaitAfter(Arc<Gate>),
 }
 
 impl FailingTier {
     /// Works as `works` does, until it is told to fail.
     pub fn new(works: DirectoryTier) -> Self {
-        Self { works, fails: Arc::default(), fails_in: Mutex::default(), calls: Mutex::default(), gate: Mutex::default() }
+        Self { works, fails: Arc::default(), next: Mutex::default(), calls: Mutex::default(), gate: Mutex::default() }
     }
 
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
     }
 
-    /// Has one call fail: the next after so many others.
-    pub fn fail_once_after(&self, calls: usize) {
-        *self.fails_in.lock().unwrap() = Some(calls);
+    /// Has this become of one call: the next after so many others.
+    pub fn then(&self, calls: usize, whim: Whim) {
+        *self.next.lock().unwrap() = Some((calls, whim));
+    }
+
+    /// Takes back what was to become of a later call.
+    pub fn then_nothing(&self) {
+        *self.next.lock().unwrap() = None;
     }
 
     /// Has the next look at the root's epoch made at once and told when the gate is released.
@@ -51,23 +69,45 @@ impl FailingTier {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    fn call(&self, action: &'static str) -> Result<&DirectoryTier> {
+    async fn call<T>(&self, action: &'static str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.calls.lock().unwrap().push(action);
-        if self.fails.load(Ordering::SeqCst) || self.fails_now() {
-            return Err(Error::Tier { action, cause: "told to fail".into() });
+        let failed = || Err(Error::Tier { action, cause: "told to fail".into() });
+        if self.fails.load(Ordering::SeqCst) {
+            return failed();
         }
-        Ok(&self.works)
+        match self.whim() {
+            None => work.await,
+            Some(Whim::Fail) => failed(),
+            Some(Whim::FailAfter) => work.await.and_then(|_| failed()),
+            Some(Whim::WaitBefore(gate)) => {
+                gate.hold().await;
+                work.await
+            }
+            Some(Whim::WaitAfter(gate)) => {
+                let done = work.await;
+                gate.hold().await;
+                done
+            }
+        }
     }
 
-    fn fails_now(&self) -> bool {
-        let mut fails_in = self.fails_in.lock().unwrap();
-        let fails = *fails_in == Some(0);
-        *fails_in = fails_in.and_then(|calls| calls.checked_sub(1));
-        fails
+    fn whim(&self) -> Option<Whim> {
+        let mut next = self.next.lock().unwrap();
+        match &mut *next {
+            Some((0, _)) => next.take().map(|(_, whim)| whim),
+            Some((calls, _)) => {
+                *calls -= 1;
+                None
+            }
+            None => None,
+        }
     }
 
-    fn must_write(&self, key: &Key, verb: &'static str) -> Result<&DirectoryTier> {
-        self.call(verb).map_err(|_| Error::NotWritten { key: key.clone(), verb, cause: "told to fail".into() })
+    async fn write<T>(&self, key: &Key, verb: &'static str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        self.call(verb, work).await.map_err(|cause| match cause {
+            Error::NotWritten { .. } => cause,
+            _ => Error::NotWritten { key: key.clone(), verb, cause: "told to fail".into() },
+        })
     }
 }
 
@@ -112,11 +152,11 @@ impl Tier for FailingTier {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Kept>> {
-        self.call("get")?.get(key).await
+        self.call("get", self.works.get(key)).await
     }
 
     async fn put(&self, key: &Key, kept: Kept) -> Result<()> {
-        self.call("put")?.put(key, kept).await
+        self.call("put", self.works.put(key, kept)).await
     }
 
     async fn remove(&self, key: &Key) -> Result<Removed> {
@@ -124,39 +164,41 @@ impl Tier for FailingTier {
     }
 
     async fn list(&self) -> Result<Vec<Listed>> {
-        self.call("list")?.list().await
+        self.call("list", self.works.list()).await
     }
 }
 
 #[async_trait]
 impl Leases for FailingTier {
     async fn take(&self, key: &Key, token: &Token) -> Result<Leased> {
-        self.call("take")?.take(key, token).await
+        self.call("take", self.works.take(key, token)).await
     }
 
     async fn leased(&self, key: &Key) -> Result<Option<Option<Lease>>> {
-        self.call("leased")?.leased(key).await
+        self.call("leased", self.works.leased(key)).await
     }
 
     async fn put_lease(&self, key: &Key, lease: &Lease) -> Result<()> {
-        self.call("put_lease")?.put_lease(key, lease).await
+        self.call("put_lease", self.works.put_lease(key, lease)).await
     }
 
     async fn release(&self, key: &Key, lease: &Lease) {
-        if let Ok(works) = self.call("release") {
-            works.release(key, lease).await;
-        }
+        let work = async {
+            self.works.release(key, lease).await;
+            Ok(())
+        };
+        let _told = self.call("release", work).await;
     }
 }
 
 #[async_trait]
 impl LargeBodies for FailingTier {
     async fn open(&self, key: &Key, state: &State, range: Range<u64>) -> Result<Option<Chunks>> {
-        self.call("open")?.open(key, state, range).await
+        self.call("open", self.works.open(key, state, range)).await
     }
 
     async fn receive(&self, key: &Key, size: u64) -> Result<Option<Box<dyn Incoming>>> {
-        let incoming = self.call("receive")?.receive(key, size).await?;
+        let incoming = self.call("receive", self.works.receive(key, size)).await?;
         let fails = Arc::clone(&self.fails);
         Ok(incoming.map(|works| Box::new(FailingIncoming { works, fails }) as _))
     }
@@ -165,7 +207,7 @@ impl LargeBodies for FailingTier {
 #[async_trait]
 impl SharedTier for FailingTier {
     async fn root_epoch(&self) -> Result<Option<Epoch>> {
-        let epoch = self.call("root_epoch")?.root_epoch().await;
+        let epoch = self.call("root_epoch", self.works.root_epoch()).await;
         let gate = self.gate.lock().unwrap().take();
         if let Some(gate) = gate {
             gate.hold().await;
@@ -174,45 +216,47 @@ impl SharedTier for FailingTier {
     }
 
     async fn shard_epoch(&self, shard: Shard) -> Result<Option<Epoch>> {
-        self.call("shard_epoch")?.shard_epoch(shard).await
+        self.call("shard_epoch", self.works.shard_epoch(shard)).await
     }
 
     async fn look(&self, key: &Key, held: Option<&Token>) -> Result<Looked> {
-        self.call("look")?.look(key, held).await
+        self.call("look", self.works.look(key, held)).await
     }
 
     async fn lift(&self, key: &Key, state: &State) -> Result<Option<Entry>> {
-        self.call("lift")?.lift(key, state).await
+        self.call("lift", self.works.lift(key, state)).await
     }
 
     async fn announce(&self, key: &Key) -> Result<Token> {
-        self.call("announce")?.announce(key).await
+        self.call("announce", self.works.announce(key)).await
     }
 
     async fn store(&self, key: &Key, token: &Token, entry: &Entry, confirmed_at: Timestamp) -> Result<Stored> {
-        self.call("store")?.store(key, token, entry, confirmed_at).await
+        self.call("store", self.works.store(key, token, entry, confirmed_at)).await
     }
 
     async fn confirm(&self, key: &Key, token: &Token, state: &State, confirmed_at: Timestamp) -> Result<Stored> {
-        self.call("confirm")?.confirm(key, token, state, confirmed_at).await
+        self.call("confirm", self.works.confirm(key, token, state, confirmed_at)).await
     }
 
     async fn forget(&self, key: &Key, token: &Token) -> Result<()> {
-        self.call("forget")?.forget(key, token).await
+        self.call("forget", self.works.forget(key, token)).await
     }
 
     async fn doubt(&self, key: &Key) -> Result<Doubted> {
-        self.must_write(key, "doubted")?.doubt(key).await
+        self.write(key, "doubted", self.works.doubt(key)).await
     }
 
     async fn evict(&self, key: &Key) -> Result<Removed> {
-        self.must_write(key, "evicted")?.evict(key).await
+        self.write(key, "evicted", self.works.evict(key)).await
     }
 
     async fn touch(&self, key: &Key) {
-        if let Ok(works) = self.call("touch") {
-            works.touch(key).await;
-        }
+        let work = async {
+            self.works.touch(key).await;
+            Ok(())
+        };
+        let _told = self.call("touch", work).await;
     }
 
     fn health(&self) -> Health {
@@ -220,11 +264,11 @@ impl SharedTier for FailingTier {
     }
 
     async fn usage(&self) -> Result<Usage> {
-        self.call("usage")?.usage().await
+        self.call("usage", self.works.usage()).await
     }
 
     async fn sweep(&self, plan: &SweepPlan) -> Result<Option<Swept>> {
-        self.call("sweep")?.sweep(plan).await
+        self.call("sweep", self.works.sweep(plan)).await
     }
 
     fn upkeep(&self) -> Upkeep {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fake_record::Mood;
-use super::world::{MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body};
+use super::world::{MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body, told};
 use crate::cache::{Ask, Served};
 use crate::error::Error;
 use crate::tier::TierName;
@@ -209,4 +209,18 @@ async fn a_flight_whose_caller_is_gone_reaches_who_comes_later() {
     gate.release();
     assert_eq!(body(&later.await.unwrap().unwrap()), "1");
     assert_eq!(world.record.asked().requests, 1);
+}
+
+/// Found by the random model: a shared tier that fails hides a doubt, and a record that is slow keeps the flight from before it open.
+#[tokio::test]
+async fn while_the_tier_fails_nobody_joins_a_flight_that_asked_memory_max_age_before() {
+    let (world, one, two) = World::read_by_two().await;
+    two.tier.as_ref().unwrap().fail(true);
+    let (gate, early) = world.reading_held_back(&two, two.at(70_000)).await;
+    world.record.set("a", "2");
+    one.doubt("a").await;
+    let late = two.read("a", 71_001).await;
+    assert_eq!(told(late).1, "2");
+    gate.release();
+    assert_eq!(told(early.await.unwrap()).1, "2", "it was overtaken, and looks again");
 }

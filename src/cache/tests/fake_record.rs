@@ -21,11 +21,21 @@ use crate::record::{Answer, Fetched, Head, Mark, Object, Page, Record};
 pub struct FakeRecord {
     id: RecordId,
     prefix: Prefix,
-    told: Mutex<Told>,
+    told: Arc<Mutex<Told>>,
+    asker: Option<Arc<dyn Asker>>,
+}
+
+/// Whoever asks through [`FakeRecord::as_seen_by`]; answers then have a `Date`, and what it shows depends on the asker's clock.
+pub trait Asker: Send + Sync {
+    /// The record's clock and the asker's.
+    fn clocks(&self) -> (Timestamp, Timestamp);
+
+    /// It gets an answer that was made at `date` to what it asked when its clock was at `asked`.
+    fn learns(&self, date: Timestamp, asked: Timestamp);
 }
 
 /// How the record answers.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mood {
     #[default]
     Well,
@@ -79,7 +89,8 @@ const PIECE_BYTES: usize = 100_000;
 
 impl FakeRecord {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { id: RecordId::of(&["fake"]), prefix: Prefix::default(), told: Mutex::default() }).holding_up_to(u64::MAX)
+        let record = Self { id: RecordId::of(&["fake"]), prefix: Prefix::default(), told: Arc::default(), asker: None };
+        Arc::new(record).holding_up_to(u64::MAX)
     }
 
     /// Gives longer objects only part by part.
@@ -102,6 +113,12 @@ impl FakeRecord {
     /// Has the next part that is opened come with this.
     pub fn come_with(&self, hitch: Hitch) {
         self.told().hitch = Some(hitch);
+    }
+
+    /// The same record, asked by an instance with a clock of its own.
+    pub fn as_seen_by(&self, asker: Arc<dyn Asker>) -> Arc<Self> {
+        let (id, prefix) = (self.id.clone(), self.prefix.clone());
+        Arc::new(Self { id, prefix, told: Arc::clone(&self.told), asker: Some(asker) })
     }
 
     /// Puts an object there; the body is its version too.
@@ -169,11 +186,16 @@ impl Record for FakeRecord {
     }
 
     async fn fetch(&self, key: &Key, known: Option<&Version>, deadline: Instant) -> Result<Answer> {
+        let asked = self.asker.as_ref().map(|asker| asker.clocks());
         let (answer, gate) = self.told().answer(key, known);
         if let Some(gate) = gate {
             timeout_at(deadline.into(), gate.hold()).await.map_err(|_| Error::Deadline { key: key.clone() })?;
         }
-        answer
+        let Some((asker, (date, asked))) = self.asker.as_ref().zip(asked) else { return answer };
+        let answer = answer?;
+        asker.learns(date, asked);
+        let date = Timestamp::from_millis(date.as_millis() / 1_000 * 1_000);
+        Ok(Answer { clock: Some(ClockBounds::from_date(date, asked, asker.clocks().1)), ..answer })
     }
 
     async fn open(&self, key: &Key, version: &Version, range: Range<u64>, _deadline: Instant) -> Result<Chunks> {

@@ -1,8 +1,9 @@
 //! A record, a directory, instances on them, and a time that passes when it is told to.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -17,7 +18,7 @@ use crate::key::{Key, Prefix, RecordId};
 use crate::tier::{DirectoryTier, Limits, MemoryTier, Removed, SharedTier, TierName};
 
 /// The wall clock when a world begins: some time in 2023.
-const WALL_MILLIS: u64 = 1_700_000_000_000;
+pub const WALL_MILLIS: u64 = 1_700_000_000_000;
 
 pub const MEMORY_HIT: Served = Served::Hit(TierName::Memory);
 pub const DIRECTORY_HIT: Served = Served::Hit(TierName::Directory);
@@ -28,6 +29,7 @@ pub struct World {
     started: Instant,
     budget_bytes: u64,
     limits: Limits,
+    changes: AtomicU64,
 }
 
 /// A read on a task of its own.
@@ -49,7 +51,10 @@ impl World {
     /// A world whose instances have so much memory for bodies.
     pub fn with_memory(budget_bytes: u64) -> Self {
         let record = FakeRecord::new().holding_up_to(Budget::new(budget_bytes).whole_max());
-        Self { record, directory: tempfile::tempdir().unwrap(), started: now(), budget_bytes, limits: Limits::default() }
+        // In memory where there is such a place: nothing here has to outlive the machine, and a disk takes ms to promise that.
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let changes = AtomicU64::new(0);
+        Self { record, directory, started: now(), budget_bytes, limits: Limits::default(), changes }
     }
 
     /// The same, with so much room in the shared directory.
@@ -82,17 +87,29 @@ impl World {
         (world, [one, two, alone])
     }
 
+    /// Puts a content at `key` that was never there.
+    pub fn change(&self, key: &str) -> String {
+        let content = self.changes.fetch_add(1, Ordering::Relaxed).to_string();
+        self.record.set(key, &content);
+        content
+    }
+
     /// An instance on the shared directory.
     pub async fn instance(&self) -> Instance {
+        self.instance_asking(Arc::clone(&self.record)).await
+    }
+
+    /// An instance on the shared directory, to which the record is this.
+    pub async fn instance_asking(&self, record: Arc<FakeRecord>) -> Instance {
         let directory = DirectoryTier::open(self.directory.path(), &RecordId::of(&["fake"])).await.unwrap();
         let budget = Budget::new(self.budget_bytes);
         let directory = directory.sharing(Arc::clone(&budget)).within(self.limits.clone());
-        self.with(Some(Arc::new(FailingTier::new(directory))), budget)
+        self.with(Some(Arc::new(FailingTier::new(directory))), budget, record)
     }
 
     /// An instance without a shared tier.
     pub fn alone(&self) -> Instance {
-        self.with(None, Budget::new(self.budget_bytes))
+        self.with(None, Budget::new(self.budget_bytes), Arc::clone(&self.record))
     }
 
     /// A reading of `a` that has asked the record, whose answer comes when the gate is released.
@@ -101,6 +118,11 @@ impl World {
         let reading = instance.reading("a", ask);
         gate.asked().await;
         (gate, reading)
+    }
+
+    /// The shared directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The files of the shared directory, with what is in them, and the directories in it, with nothing.
@@ -121,9 +143,9 @@ impl World {
         files
     }
 
-    fn with(&self, tier: Option<Arc<FailingTier>>, budget: Arc<Budget>) -> Instance {
+    fn with(&self, tier: Option<Arc<FailingTier>>, budget: Arc<Budget>, record: Arc<FakeRecord>) -> Instance {
         let shared = tier.clone().map(|tier| tier as Arc<dyn SharedTier>);
-        let cache = Cache::new(MemoryTier::within(Arc::clone(&budget)), shared, Arc::clone(&self.record) as _, policy());
+        let cache = Cache::new(MemoryTier::within(Arc::clone(&budget)), shared, record, policy());
         Instance { cache, tier, budget, started: self.started }
     }
 }

@@ -1,5 +1,6 @@
 //! A client that sends a request target byte for byte, as no URL library does.
 
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,8 +35,22 @@ impl Answer {
 
 /// Sends one request to `address` (`127.0.0.1:5000`); `target` is what stands in the request line.
 pub async fn send(address: &str, method: Method, target: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
-    let stream = TcpStream::connect(address).await.expect("the server listens");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    try_send(address, method, target, headers, body).await.expect("a whole answer")
+}
+
+/// As [`send`], to a server that may die meanwhile.
+///
+/// # Errors
+/// Where there is no answer, or not all of it.
+pub async fn try_send(
+    address: &str,
+    method: Method,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(target).header("host", address);
     for (name, value) in headers {
@@ -43,9 +58,9 @@ pub async fn send(address: &str, method: Method, target: &str, headers: &[(&str,
     }
     let request = request.body(Full::new(body.into())).expect("a request");
     let answer = async {
-        let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
-        let body = body.collect().await.expect("a whole body").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let (parts, body) = sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     };
     let answer = tokio::time::timeout(Duration::from_secs(60), answer).await.expect("an answer within a minute");
     connection.abort();

@@ -144,6 +144,11 @@ impl FaultServer {
         self
     }
 
+    /// Lets nothing go wrong that has not yet.
+    pub fn forget_faults(&self) {
+        self.state().faults.clear();
+    }
+
     /// What was asked since the last call.
     pub fn requests(&self) -> Vec<Asked> {
         std::mem::take(&mut self.state().asked)

@@ -100,6 +100,17 @@ impl Serve {
         self.wait().await
     }
 
+    /// Kills it, and waits until it is dead.
+    pub async fn kill(mut self) -> End {
+        self.child.start_kill().expect("a process that nobody has waited for");
+        self.wait().await
+    }
+
+    /// Whether it ends by itself, or by a failpoint, in so much time.
+    pub async fn ends_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.child.wait()).await.is_ok()
+    }
+
     /// Waits until it ends by itself, or by a failpoint.
     pub async fn wait(mut self) -> End {
         let status = tokio::time::timeout(WAIT_MAX, self.child.wait()).await.expect("an end within a minute");

@@ -3,7 +3,7 @@
 use std::env::consts::ARCH;
 use std::process::{Command, Output};
 
-use crate::lambda_door::in_repository;
+use crate::support::repository::in_repository;
 
 /// What tools/glibc.py says of a zip with this executable, for a function of this architecture.
 fn judge(executable: &[u8], architecture: &str) -> Output {

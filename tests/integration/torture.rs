@@ -147,11 +147,11 @@ impl Field {
 async fn change_all_the_time(field: Arc<Field>) {
     while !field.is_over.load(SeqCst) {
         field.change(rand::random_range(0..KEYS));
-        if chance(3) {
+        // As many as there are requests, or each request would meet one.
+        for _ in field.record.requests().iter().filter(|_| chance(6)) {
             field.faults.fetch_add(1, SeqCst);
             field.record.then(some_fault());
         }
-        field.record.requests();
         sleep(Duration::from_millis(rand::random_range(2..20))).await;
     }
 }

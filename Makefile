@@ -40,6 +40,15 @@ lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format,
 .PHONY: check
 check: lint test ## Lint and test, as CI does
 
+# How long `make torture` is: some ten minutes for the one and an hour for the other.
+STEPS ?= 1000000
+KILLS ?= 10000
+
+.PHONY: torture
+torture: ## The long form of the random tests, and a table: make torture STEPS=… KILLS=…
+	@tools/step "building the tests" $(CARGO) test --locked --features failpoints --lib --test integration --no-run
+	@TORTURE_STEPS=$(STEPS) TORTURE_KILLS=$(KILLS) tools/torture $(CARGO)
+
 # Optimised as what is deployed, but without polars, which takes most of the time and does not touch a plain answer.
 BENCH = $(CARGO) bench --locked --profile deploy --no-default-features --features aws
 .PHONY: bench

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fake_record::Mood;
-use super::world::{MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body, told};
+use super::world::{MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body};
 use crate::cache::{Ask, Served};
 use crate::error::Error;
 use crate::tier::TierName;

@@ -220,7 +220,7 @@ async fn sweep_and_kill(field: Arc<Field>) {
 /// Makes the directory exceed [`BUDGET`] by a file that was used an hour ago, and some keys look as if they were used before that.
 /// A file without bytes takes no room; how long it is counts.
 fn lay_ballast(local: &Path) {
-    let Some(base) = fs::read_dir(local.join(".cache/v1")).ok().and_then(|mut found| found.next()?.ok()) else { return };
+    let Some(base) = fs::read_dir(local.join(".cache/v2")).ok().and_then(|mut found| found.next()?.ok()) else { return };
     for (number, bytes) in BALLAST_BYTES.into_iter().enumerate() {
         let hash = format!("{number:064}");
         let dir = base.path().join(&hash[..2]).join(&hash);

@@ -32,11 +32,12 @@ const SIGABRT: i32 = 6;
 const KILLS: usize = 100;
 
 /// Every named place on a server's way.
-const SERVING: [&str; 8] = [
+const SERVING: [&str; 9] = [
     "lease-taken",
     "fill-body-written",
     "fill-before-link",
     "fill-body-linked",
+    "fill-token-checked",
     "fill-state-written",
     "doubt-token-written",
     "doubt-shard-written",

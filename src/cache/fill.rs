@@ -16,7 +16,7 @@ use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
 use crate::tier::{Looked, SharedTier, State, Stored, Tier, TierName, Token};
 
-/// Time kept for standing in once the record has given up: nothing is read for it any more, but the callers have to wake.
+/// Time kept for standing in once the record has given up: a file is opened for it at most, and the callers have to wake.
 const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How a flight ended, for all of its callers.
@@ -257,7 +257,11 @@ impl<'a> Fill<'a> {
         }
         let longest = self.cache.policy.local_max_age.saturating_add(self.cache.policy.stale_if_error);
         let stands_in = in_hand.filter(|in_hand| in_hand.may_stand_in && error.lets_stale_stand_in() && in_hand.age <= longest);
-        let Some(InHand { entry, confirmed_at, age, tier, .. }) = stands_in else { return Landed::Failed(error) };
+        let stands_in = match stands_in {
+            Some(in_hand) if self.was_not_evicted(&in_hand).await => in_hand,
+            _ => return Landed::Failed(error),
+        };
+        let InHand { entry, confirmed_at, age, tier, .. } = stands_in;
         tracing::warn!(key = %self.key, %error, cause = error.cause_text(), "the record gave no answer, a stale entry stands in");
         let seen = seen(Some(&entry));
         {
@@ -269,6 +273,15 @@ impl<'a> Fill<'a> {
         }
         let held = Arc::new(Held::new(self.key, Some(entry), confirmed_at, age, self.ask.now));
         Landed::Filled(Filled { held, seen, served: Served::Stale(tier), stored: true, asked: self.asked, timings: self.timings })
+    }
+
+    /// Whether what is in hand was doubted at most. A state under another token than the current one may also have been written
+    /// late, after an eviction; that has taken its body away, whatever memory still holds.
+    async fn was_not_evicted(&self, in_hand: &InHand) -> bool {
+        let (Some(shared), Some(token), Some(state)) = (&self.cache.shared, &self.under.grounds.token, &in_hand.state) else {
+            return true;
+        };
+        state.is_believed_under(token) || matches!(shared.open(self.key, state, 0..0).await, Ok(Some(_)))
     }
 
     /// Takes away what the shared tier holds of a key that the record does not give.

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
 use crate::cache::large::{Asked, LargeBody, Source, Stage};
+use crate::cache::lease::{Queue, Watch, Whose};
 use crate::cache::look::Grounds;
-use crate::cache::{Ask, Cache, Past, Served, Timings, lease};
+use crate::cache::{Ask, Cache, Past, Served, Timings};
 use crate::entry::{Entry, Seen};
 use crate::error::{Error, Result};
 use crate::freshness::{Stopwatch, Timestamp};
 use crate::key::Key;
 use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
-use crate::tier::{Looked, SharedTier, State, Stored, Tier, TierName, Token};
+use crate::tier::{Errand, Looked, SharedTier, State, Stored, Tier, TierName, Token};
 
 /// Time kept for standing in once the record has given up: nothing is read for it any more, but the callers have to wake.
 const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
@@ -81,11 +82,11 @@ impl<'a> Fill<'a> {
     }
 
     pub(super) async fn fly(self) -> Landed {
-        let cache = self.cache;
-        let (Some(shared), Some(token)) = (&cache.shared, self.under.grounds.token) else { return self.ask().await };
-        let key = self.key;
-        let turn = lease::turn(&**shared, key, &token, self.under.past, self.wait_until()).await;
-        let Some(mut turn) = turn else { return self.ask().await };
+        let (Some(shared), Some(token)) = (&self.cache.shared, self.under.grounds.token) else { return self.ask().await };
+        let queue = Queue { shared: Arc::clone(shared), key: self.key.clone(), token, errand: Errand::Ask };
+        // Who has just doubted the key would not be answered by whoever asked before.
+        let until = (self.under.past == Past::Welcome).then(|| self.wait_until().into());
+        let Whose::Ours(mut turn) = queue.turn(&mut Watch::default(), until).await else { return self.ask().await };
         let landed = turn.during(self.ask()).await;
         turn.end().await;
         landed

@@ -7,6 +7,7 @@ pub(crate) mod failing_tier;
 mod failures;
 pub(crate) mod fake_record;
 mod large;
+mod large_once;
 mod leases;
 mod pitfalls;
 mod random;

@@ -104,6 +104,7 @@ impl<'a> Fill<'a> {
         let stopwatch = Stopwatch::start();
         let answer = self.cache.record.fetch(self.key, known, self.give_up_at()).await;
         self.timings.record = Some(stopwatch.elapsed());
+        self.cache.guard.answered(&answer, self.ask.now);
         let fetched = answer.map(|answer| {
             self.cache.correct_clock(answer.clock);
             // The same time, in better knowledge of what the record calls it.
@@ -256,7 +257,7 @@ impl<'a> Fill<'a> {
             let _removed = self.cache.memory.remove(self.key).await;
             return Landed::Failed(error);
         }
-        let longest = self.cache.policy.local_max_age.saturating_add(self.cache.policy.stale_if_error);
+        let longest = self.cache.stale_max_age();
         let stands_in = in_hand.filter(|in_hand| in_hand.may_stand_in && error.lets_stale_stand_in() && in_hand.age <= longest);
         let Some(InHand { entry, confirmed_at, age, tier, .. }) = stands_in else { return Landed::Failed(error) };
         tracing::warn!(key = %self.key, %error, cause = error.cause_text(), "the record gave no answer, a stale entry stands in");

@@ -3,10 +3,9 @@
 use std::any::Any;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
 
 use async_trait::async_trait;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cache::Cache;
 use crate::cache::lease::Watch;
@@ -92,12 +91,16 @@ impl LargeBody {
     ///
     /// # Errors
     /// As [`Parts::open`], and `Corrupted`.
-    pub(super) async fn fill(&self, deadline: Instant) -> Result<bool> {
+    pub(super) async fn fill(&self, deadline: std::time::Instant) -> Result<bool> {
         let fill = async {
             let look = self.0.look().await;
             // It waits for whoever brings it as long as there is time: it wants the body there, and no byte of it.
             match self.0.spool(&(0..self.0.facts.size), look, deadline, deadline.into()).await? {
                 Some((spool, _)) => spool.end().await,
+                // Another instance is still bringing it.
+                None if !self.is_stored() && Instant::now() >= deadline.into() => {
+                    Err(Error::Deadline { key: self.0.key.clone() })
+                }
                 None => Ok(()),
             }
         };
@@ -111,7 +114,7 @@ impl LargeBody {
 
 #[async_trait]
 impl Parts for LargeBody {
-    async fn open(&self, range: Range<u64>, deadline: Instant) -> Result<Part> {
+    async fn open(&self, range: Range<u64>, deadline: std::time::Instant) -> Result<Part> {
         let part = timeout_at(deadline.into(), self.0.open(range, deadline)).await;
         part.unwrap_or_else(|_| Err(Error::Deadline { key: self.0.key.clone() }))
     }
@@ -197,7 +200,7 @@ impl Source {
         Error::Corrupted { key: self.key.clone(), what: format!("its body ended at {bytes} of {} bytes", self.facts.size) }
     }
 
-    async fn open(self: &Arc<Self>, range: Range<u64>, deadline: Instant) -> Result<Part> {
+    async fn open(self: &Arc<Self>, range: Range<u64>, deadline: std::time::Instant) -> Result<Part> {
         let look = self.look().await;
         let was_stored = self.is_stored();
         let mut part = self.stored_part(&range).await?;
@@ -251,12 +254,17 @@ impl Source {
     }
 
     /// The part from a spool; `None` where there is none for it.
-    async fn spooled_part(self: &Arc<Self>, range: &Range<u64>, look: Look, deadline: Instant) -> Result<Option<Part>> {
+    async fn spooled_part(
+        self: &Arc<Self>,
+        range: &Range<u64>,
+        look: Look,
+        deadline: std::time::Instant,
+    ) -> Result<Option<Part>> {
         let Some((spool, whence)) = self.spool(range, look, deadline, wait_until(deadline)).await? else { return Ok(None) };
         Ok(Some(Part { bytes: spool.read(self, range.clone()).await?, whence }))
     }
 
-    async fn asked_of_record(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks> {
+    async fn asked_of_record(&self, range: Range<u64>, deadline: std::time::Instant) -> Result<Chunks> {
         self.record.open(&self.key, &self.version, range, deadline).await
     }
 

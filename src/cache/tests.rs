@@ -1,5 +1,6 @@
 //! What the cache promises, each promise quoted from DESIGN part 4 where it is tried.
 
+mod breaker;
 mod clocks;
 mod deriving;
 mod doubts;

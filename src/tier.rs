@@ -23,7 +23,7 @@ pub use blocks::Blocks;
 pub use directory::DirectoryTier;
 pub use health::Health;
 pub use large::{Incoming, LargeBodies};
-pub use lease::{Lease, LeaseMark, Leased, Leases};
+pub use lease::{Errand, Lease, LeaseMark, Leased, Leases};
 pub use memory::MemoryTier;
 pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
 

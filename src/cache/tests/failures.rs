@@ -12,8 +12,8 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 const STALE: Served = Served::Stale(TierName::Memory);
 
 /// "Stale-if-error may exceed both, and says so": until LOCAL_MAX_AGE + STALE_IF_ERROR, "then not".
-/// Promise 4: "A stale version stands in only while the record is unreachable, times out, throttles or fails, for
-/// CACHE_API_STALE_IF_ERROR at most, and the answer says so."
+/// Promise 4: "A stale version stands in only while the record is unreachable, times out, throttles or fails, or did when it was
+/// last asked, less than a minute before; for CACHE_API_STALE_IF_ERROR at most, and the answer says so."
 #[tokio::test]
 async fn a_stale_entry_stands_in_for_a_failing_record_until_its_time_is_up() {
     let world = World::new();

@@ -7,6 +7,8 @@ mod doubts;
 pub(crate) mod failing_tier;
 mod failures;
 pub(crate) mod fake_record;
+#[cfg(feature = "interleavings")]
+mod interleavings;
 mod large;
 mod large_once;
 mod leases;

@@ -12,6 +12,7 @@ mod interleavings;
 mod large;
 mod large_once;
 mod leases;
+mod orders;
 mod pitfalls;
 mod random;
 mod reads;

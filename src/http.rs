@@ -12,11 +12,13 @@ use crate::record::Presign;
 
 mod conditional;
 mod form;
+mod multipart;
 mod objects;
 mod outgoing;
 mod oversize;
 mod problem;
 mod range;
+mod representation;
 mod router;
 mod status_header;
 mod target;
@@ -50,4 +52,10 @@ fn ask(extensions: &Extensions) -> Ask {
     let now = Moment { wall: SystemTime::now().into(), monotonic: Instant::now() };
     let deadline = extensions.get::<Deadline>().map_or(now.monotonic + PATIENCE, |deadline| deadline.0);
     Ask { now, deadline }
+}
+
+/// Until when to wait for a part of an answer that has begun; `given` is the front door's deadline.
+#[expect(clippy::disallowed_methods, reason = "an edge: here a part of an answer gets its time")]
+fn give_up_at(given: Option<Deadline>) -> Instant {
+    given.map_or_else(|| Instant::now() + PATIENCE, |deadline| deadline.0)
 }

@@ -106,6 +106,12 @@ impl Problem {
         Self { key: Some(key.as_str().to_owned()), ..problem }
     }
 
+    pub(super) fn precondition_failed(key: &Key) -> Self {
+        let detail = "the object is not what the conditions of the request take it to be; read it again, and decide anew";
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", "A condition is not met", detail)
+            .about(Some(key.as_str()))
+    }
+
     pub(super) fn missing_parameter(name: &str, right: &str) -> Self {
         let detail = format_args!("`{name}` is missing; write {right}");
         Self::new(StatusCode::BAD_REQUEST, "missing-parameter", "A parameter is missing", detail)

@@ -161,6 +161,7 @@ async fn a_large_object_that_fails_its_checksum_is_cut_off_and_not_stored() {
     assert!(site.files(".body").is_empty(), "{:?}", site.files(".body"));
 }
 
+/// Pitfall 9: a small range of a large object fetches the whole of it: KB become GB, the process dies.
 /// "A small range of a large object that is not cached is fetched as that range, pinned to its version, and does not fill."
 /// Promise 22: "A part of an object that is too large for memory and is not held is fetched as that part, and fills nothing."
 #[tokio::test]

@@ -51,7 +51,7 @@ pub struct Api {
 fn ask(extensions: &Extensions) -> Ask {
     let now = Moment { wall: SystemTime::now().into(), monotonic: Instant::now() };
     let deadline = extensions.get::<Deadline>().map_or(now.monotonic + PATIENCE, |deadline| deadline.0);
-    Ask { now, deadline }
+    Ask::new(now, deadline)
 }
 
 /// Until when to wait for a part of an answer that has begun; `given` is the front door's deadline.

@@ -42,7 +42,8 @@ impl Problem {
     /// The problem behind an error; its causes stay in the log.
     pub fn of(error: &Error) -> Self {
         let (status, slug, title, advice) = judge(error);
-        if status.is_server_error() {
+        // That nothing is cached is what the caller asked, and no failure.
+        if status.is_server_error() && !matches!(error, Error::NotCached { .. }) {
             tracing::error!(%error, cause = error.cause_text(), "a request failed");
         } else {
             tracing::debug!(%error, cause = error.cause_text(), "a request was refused");
@@ -190,6 +191,12 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
             "No such object",
             "look at the name; if it was just uploaded, PUT its URL or wait a few seconds",
         ),
+        Error::NotCached { .. } => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "not-cached",
+            "Not cached",
+            "ask without only-if-cached, or with a max-stale that lets an older answer do",
+        ),
         Error::Forbidden { .. } | Error::NotListed { why: Unlisted::Forbidden, .. } => (
             StatusCode::FORBIDDEN,
             "forbidden",
@@ -245,6 +252,7 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
 fn key_of(error: &Error) -> Option<&Key> {
     match error {
         Error::NotFound { key, .. }
+        | Error::NotCached { key }
         | Error::Forbidden { key, .. }
         | Error::Throttled { key, .. }
         | Error::Unreachable { key, .. }

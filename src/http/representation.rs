@@ -182,7 +182,7 @@ async fn open(call: Call<'_>, read: &mut Read, body: &Bytes, range: Range<u64>) 
     if !is_read(call, length) {
         return Ok(Outgoing::length(call.key, length));
     }
-    let bytes = call.api.cache.open(read, parts, range, call.ask.deadline).await?;
+    let bytes = call.api.cache.open(read, parts, range, call.ask).await?;
     Ok(Outgoing::body(call.key, bytes, length))
 }
 
@@ -193,7 +193,7 @@ async fn open_several(call: Call<'_>, read: &mut Read, body: &Bytes, several: Mu
         Bytes::Whole(bytes) => several.of(bytes),
         Bytes::Large(_) if !is_read(call, length) => return Ok(Outgoing::length(call.key, length)),
         Bytes::Large(parts) => {
-            let first = call.api.cache.open(read, parts, several.first(), call.ask.deadline).await?;
+            let first = call.api.cache.open(read, parts, several.first(), call.ask).await?;
             let given = call.request.extensions.get::<Deadline>().copied();
             several.opened(first, Arc::clone(parts), given)
         }

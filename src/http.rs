@@ -6,11 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use http::Extensions;
 
 use crate::cache::{Ask, Cache};
-use crate::freshness::{Deadline, Moment};
+use crate::freshness::{Deadline, Moment, Timestamp};
 use crate::function::Registry;
 use crate::record::Presign;
 
+mod cache_control;
 mod conditional;
+mod digest;
 mod form;
 mod multipart;
 mod objects;
@@ -44,6 +46,14 @@ pub struct Api {
     pub frame_bytes_max: u64,
     /// Makes links to what does not fit a front door; `None` where that is not done.
     pub presign: Option<Arc<dyn Presign>>,
+}
+
+/// The last moment that HTTP can write: the end of the year 9999. Source: RFC 9110, section 5.6.7.
+const LAST_DATE: Timestamp = Timestamp::from_millis(253_402_300_799_000);
+
+/// A date as headers and documents have it. A file of a source directory may claim to be of any time.
+fn date(time: Timestamp) -> String {
+    httpdate::fmt_http_date(time.min(LAST_DATE).into())
 }
 
 /// The edge where a request gets its time: now, and until when its caller waits.

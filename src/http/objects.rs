@@ -8,21 +8,19 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::json;
 
 use crate::cache::{Ask, Read};
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::freshness::Timestamp;
+use crate::freshness::{Demand, Source};
 use crate::http::conditional::Condition;
 use crate::http::problem::Problem;
-use crate::http::representation::{Call, Representation, bodiless};
-use crate::http::{Api, ask, conditional, status_header, target, telemetry};
+use crate::http::representation::{Call, Representation, bodiless, refuse};
+use crate::http::target::ENCODED_IN_PATH;
+use crate::http::{Api, ask, cache_control, conditional, date, status_header, target, telemetry};
 use crate::key::Key;
-
-/// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
-const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// How often an object that changes before its first byte is read again.
 const CHANGES_MAX: usize = 2;
@@ -47,7 +45,7 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     let key = target::key(&api.cache, request.uri())?;
     // What comes with a body is of no use to a GET, and cannot be shared across threads.
     let (request, _body) = request.into_parts();
-    let ask = ask(&request.extensions);
+    let ask = Ask { demand: cache_control::demand(&request.headers), ..ask(&request.extensions) };
     let call = Call { api: &api, request: &request, key: &key, ask };
     let mut read = api.cache.read(&key, ask).await?;
     for _ in 0..CHANGES_MAX {
@@ -62,26 +60,54 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
 
 async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
     let entry = Arc::clone(&read.entry);
-    let form = Representation::stored(&entry, confirmed_at(read, call.ask), call.ask.now.wall);
-    let mut response = match conditional::judge(&call.request.method, &call.request.headers, Some(form.validators)) {
+    let form = Representation::stored(&entry, read.age, call.ask.now.wall);
+    let response = match call.judge(Some(&form)) {
         Condition::Met => form.send(call, read, &entry.body, entry.facts.size).await?,
-        unmet => form.refuse(call.key, unmet),
+        unmet => refuse(call.key, unmet),
     };
-    form.describe(response.headers_mut());
-    status_header::write(response.headers_mut(), read);
-    Ok(response)
+    Ok(described(response, call, &form, read))
 }
 
-/// When the record said that this is the current version, by our clock.
-fn confirmed_at(read: &Read, ask: Ask) -> Timestamp {
-    Timestamp::from_millis(ask.now.wall.as_millis().saturating_sub(read.age.as_millis() as u64))
+/// Says which representation an answer is of, and where that came from.
+fn described(mut response: Response, call: Call<'_>, form: &Representation<'_>, read: &Read) -> Response {
+    form.describe(response.headers_mut());
+    status_header::write(response.headers_mut(), call.key, read, &[]);
+    response
+}
+
+/// The refusal of a request that would change what is cached, where its conditions are not met by what a read finds there;
+/// `None` where they are. Between this and the change others may change it too; the record is not touched by either, so that the
+/// worst is a fetch in vain.
+async fn refusal(call: Call<'_>) -> Result<Option<Response>, Problem> {
+    if !conditional::has_any(&call.request.headers) {
+        return Ok(None);
+    }
+    let read = match call.api.cache.read(call.key, call.ask).await {
+        Ok(read) => read,
+        // Of what is not there nothing is to be refreshed, whatever the conditions; the rest is judged of nothing.
+        Err(error @ Error::NotFound { .. }) if call.request.method == Method::PUT => return Err(error.into()),
+        Err(Error::NotFound { .. } | Error::NotCached { .. }) => {
+            let condition = call.judge(None);
+            return Ok((condition != Condition::Met).then(|| refuse(call.key, condition)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let form = Representation::stored(&read.entry, read.age, call.ask.now.wall);
+    let condition = call.judge(Some(&form));
+    Ok((condition != Condition::Met).then(|| described(refuse(call.key, condition), call, &form, &read)))
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.
 pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
-    let ask = ask(request.extensions());
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    // Whether there is something to create depends on what is cached, and not on the record.
+    let of_tiers = Ask { demand: Demand { source: Source::Tiers, ..ask.demand }, ..ask };
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask: of_tiers }).await? {
+        return Ok(refusal);
+    }
     let read = api.cache.read(&key, ask).await?;
     let read = api.cache.complete(&key, read, ask).await?;
     let mut response = (StatusCode::CREATED, describe(&key, &read)).into_response();
@@ -94,7 +120,12 @@ pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<R
 pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
-    let read = api.cache.update(&key, ask(request.extensions())).await?;
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask }).await? {
+        return Ok(refusal);
+    }
+    let read = api.cache.update(&key, ask).await?;
     Ok(describe(&key, &read).into_response())
 }
 
@@ -102,8 +133,18 @@ pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<R
 pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask }).await? {
+        return Ok(refusal);
+    }
     api.cache.evict(&key).await?;
     Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
+}
+
+/// `OPTIONS`: what may be done with an object, and with the list of them.
+pub(super) async fn say_methods() -> impl IntoResponse {
+    telemetry::allow("GET,HEAD,POST,PUT,DELETE,OPTIONS")
 }
 
 /// All other methods.
@@ -124,12 +165,12 @@ fn refuse_body(request: &Request, key: &Key) -> Result<(), Problem> {
 fn describe(key: &Key, read: &Read) -> impl IntoResponse + use<> {
     let Entry { version, facts, .. } = &*read.entry;
     let mut headers = HeaderMap::new();
-    status_header::write(&mut headers, read);
+    status_header::write(&mut headers, key, read, &[]);
     let body = json!({
         "key": key.as_str(),
         "size": facts.size,
         "etag": &*version.etag,
-        "last_modified": httpdate::fmt_http_date(version.last_modified.into()),
+        "last_modified": date(version.last_modified),
         "content_type": facts.content_type,
     });
     (headers, Json(body))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -51,7 +51,7 @@ impl Problem {
         let mut problem = Self::new(status, slug, title, format_args!("{error}; {advice}"));
         problem.key = key_of(error).map(|key| key.as_str().to_owned());
         match error {
-            Error::NotFound { remembered_for, .. } => status_header::write_absence(&mut problem.headers, *remembered_for),
+            Error::NotFound { .. } | Error::NotCached { .. } => status_header::write_failure(&mut problem.headers, error),
             Error::Throttled { .. }
             | Error::Unreachable { .. }
             | Error::Changed { .. }
@@ -177,6 +177,8 @@ impl IntoResponse for Problem {
         }
         let mut response = (self.status, *self.headers, Value::from(document).to_string()).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        // Some of them a cache would keep by its own guess. Source: RFC 9110, section 15.1.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 }

@@ -368,7 +368,9 @@ impl Cache {
     /// Step 6 for each caller of a flight.
     fn handed_over(&self, key: &Key, filled: &Filled, collapsed: bool, ask: Ask, mut timings: Timings) -> Result<Read> {
         timings.record = filled.timings.record;
-        timings.add_directory(filled.timings.directory.unwrap_or_default());
+        if let Some(took) = filled.timings.directory {
+            timings.add_directory(took);
+        }
         // Nothing may stand in for what the record says now.
         if let Some(failure) = filled.failure.as_ref().filter(|_| ask.demand.source == Source::Record) {
             return Err(failure.clone());

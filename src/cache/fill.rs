@@ -276,10 +276,10 @@ impl<'a> Fill<'a> {
 
     /// What is not kept itself is newer than what memory has of another version, and that may be answered no more.
     fn let_go_of_others(&self, entry: Option<&Arc<Entry>>) {
-        if let Some(held) = self.cache.memory.held(self.key)
-            && held.entry.as_ref().map(|entry| &entry.version) != entry.map(|entry| &entry.version)
+        if let Some(other) = self.cache.memory.held(self.key)
+            && other.entry.as_ref().map(|entry| &entry.version) != entry.map(|entry| &entry.version)
         {
-            self.cache.memory.let_go(self.key, &held);
+            self.cache.memory.let_go(self.key, &other);
         }
     }
 

@@ -24,9 +24,12 @@ fn set(door: &Door, name: &str, content: &[u8], modified: SystemTime) {
     fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
 }
 
-/// The parts of a multipart answer: each part's fields, by lower-case name, and its bytes.
+/// A part of a multipart answer: its fields, by lower-case name, and its bytes.
+type Part = (Vec<(String, String)>, Vec<u8>);
+
+/// The parts of a multipart answer.
 #[track_caller]
-fn parts(answer: &Answer) -> Vec<(Vec<(String, String)>, Vec<u8>)> {
+fn parts(answer: &Answer) -> Vec<Part> {
     let boundary = answer.header("content-type").strip_prefix("multipart/byteranges; boundary=").expect("a multipart answer");
     let delimiter = format!("\r\n--{boundary}");
     let body = answer.body.as_ref();

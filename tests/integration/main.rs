@@ -6,7 +6,9 @@ mod deploy;
 mod doctor;
 mod doctor_aws;
 mod doctor_roles;
+#[cfg(feature = "frames")]
 mod functions;
+#[cfg(feature = "frames")]
 mod golden;
 mod house;
 mod http_door;

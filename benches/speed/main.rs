@@ -45,8 +45,11 @@ const RUNS: usize = 5;
 const OBJECT: [u8; 4096] = [b'7'; 4096];
 const OBJECT_KEY: &str = "object.json";
 
-/// What is measured, a row or some, by name: `make bench PARTS="http cold"` measures these alone.
-const PARTS: [(&str, fn() -> BoxFuture<'static, Vec<Row>>); 10] = [
+/// Measures a row or some.
+type Measure = fn() -> BoxFuture<'static, Vec<Row>>;
+
+/// What is measured, by name: `make bench PARTS="http cold"` measures these alone.
+const PARTS: [(&str, Measure); 10] = [
     ("read", || Box::pin(read::rows())),
     ("http", || Box::pin(http_door::rows())),
     ("lambda", || Box::pin(lambda_door::rows())),

@@ -10,9 +10,12 @@ use crate::freshness::{Deadline, Moment};
 use crate::function::Registry;
 use crate::record::Presign;
 
+mod coding;
 mod conditional;
+mod etag;
 mod form;
 mod multipart;
+mod negotiate;
 mod objects;
 mod outgoing;
 mod oversize;
@@ -21,6 +24,9 @@ mod range;
 mod representation;
 mod router;
 mod status_header;
+mod stored;
+#[cfg(feature = "frames")]
+mod table;
 mod target;
 mod telemetry;
 mod v1;

@@ -1,7 +1,5 @@
 //! Plain URLs: `/cache/{key}` and, the same for every verb, `/cache?path=KEY`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -11,14 +9,16 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::cache::{Ask, Read};
+use crate::cache::Read;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::freshness::Timestamp;
-use crate::http::conditional::Condition;
+#[cfg(not(feature = "frames"))]
+use crate::http::negotiate::Chosen;
 use crate::http::problem::Problem;
-use crate::http::representation::{Call, Representation, bodiless};
-use crate::http::{Api, ask, conditional, status_header, target, telemetry};
+use crate::http::representation::{Call, bodiless};
+#[cfg(feature = "frames")]
+use crate::http::table::{self, Choice, Wanted};
+use crate::http::{Api, ask, status_header, stored, target, telemetry};
 use crate::key::Key;
 
 /// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
@@ -60,21 +60,21 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     answer(call, &mut read).await.map_err(Problem::from)
 }
 
+#[cfg(feature = "frames")]
 async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
-    let entry = Arc::clone(&read.entry);
-    let form = Representation::stored(&entry, confirmed_at(read, call.ask), call.ask.now.wall);
-    let mut response = match conditional::judge(&call.request.method, &call.request.headers, Some(form.validators)) {
-        Condition::Met => form.send(call, read, &entry.body, entry.facts.size).await?,
-        unmet => form.refuse(call.key, unmet),
+    let choice = match Choice::of(call.request, call.key, &read.entry.facts) {
+        Ok(choice) => choice,
+        Err(problem) => return Ok(problem.into_response()),
     };
-    form.describe(response.headers_mut());
-    status_header::write(response.headers_mut(), read);
-    Ok(response)
+    match &choice.wanted {
+        Wanted::Stored => stored::answer(call, read, choice.format).await,
+        Wanted::Table(wish) => table::answer(call, read, &choice, wish).await,
+    }
 }
 
-/// When the record said that this is the current version, by our clock.
-fn confirmed_at(read: &Read, ask: Ask) -> Timestamp {
-    Timestamp::from_millis(ask.now.wall.as_millis().saturating_sub(read.age.as_millis() as u64))
+#[cfg(not(feature = "frames"))]
+async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
+    stored::answer(call, read, Chosen::Always).await
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -121,6 +121,15 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-parameter", "A parameter does not fit", format_args!("`{name}` {reason}"))
     }
 
+    /// `known` are the forms that there are, with their media types.
+    #[cfg(feature = "frames")]
+    pub(super) fn not_acceptable(key: &Key, wanted: &str, known: &str) -> Self {
+        let detail = format_args!("{wanted}; these are the formats, for `?format=` and Accept: {known}");
+        let mut problem = Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "Not in such a format", detail);
+        problem.headers.insert(VARY, HeaderValue::from_static("accept"));
+        problem.about(Some(key.as_str()))
+    }
+
     pub(super) fn bad_form(reason: impl fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-form", "The body is not a form of this API", reason)
     }
@@ -227,11 +236,12 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown-format", "Not a format to compute on", "its bytes are at /cache/KEY")
         }
         Error::Unparsable { .. } => (
-            StatusCode::UNPROCESSABLE_ENTITY,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unparsable",
             "The object does not parse",
             "mend it in the record; its bytes are at /cache/KEY",
         ),
+        Error::BadSlice { .. } => (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter does not fit", "mend the query"),
         Error::UnknownFunction { .. } => (StatusCode::NOT_FOUND, "unknown-function", "No such function", "call one of these"),
         Error::InvalidArgument { .. } => {
             (StatusCode::BAD_REQUEST, "invalid-argument", "An argument does not fit", "mend the call")
@@ -255,7 +265,8 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::Deadline { key }
         | Error::NotWritten { key, .. }
         | Error::UnknownFormat { key, .. }
-        | Error::Unparsable { key, .. } => Some(key),
+        | Error::Unparsable { key, .. }
+        | Error::BadSlice { key, .. } => Some(key),
         Error::InvalidKey(_)
         | Error::NotListed { .. }
         | Error::Tier { .. }

@@ -23,13 +23,13 @@ use crate::cache::{Ask, Read};
 use crate::entry::{Body as Bytes, Ceiling, Entry};
 use crate::error::Error;
 use crate::freshness::{Deadline, Timestamp};
-use crate::http::Api;
-use crate::http::conditional::{Condition, Validators};
+use crate::http::conditional::{self, Condition, Validators};
 use crate::http::multipart::Multipart;
 use crate::http::outgoing::Outgoing;
 use crate::http::oversize::Source;
 use crate::http::problem::Problem;
 use crate::http::range::Selection;
+use crate::http::{Api, status_header};
 use crate::key::Key;
 
 /// Whoever opens a body in a browser opens it in a room of its own: no script of it runs, nothing is loaded for it.
@@ -64,8 +64,14 @@ pub(super) enum Ranges {
     /// They are: its bytes are kept, and are the same each time.
     Given,
     /// It is made anew for each request, and sent whole.
-    #[expect(dead_code, reason = "so far all that is sent is stored")]
     Refused,
+}
+
+impl Call<'_> {
+    /// When the record said that what was read is the current version, by our clock.
+    pub fn confirmed_at(&self, read: &Read) -> Timestamp {
+        Timestamp::from_millis(self.ask.now.wall.as_millis().saturating_sub(read.age.as_millis() as u64))
+    }
 }
 
 impl<'a> Representation<'a> {
@@ -80,6 +86,20 @@ impl<'a> Representation<'a> {
         let content_type = entry.facts.content_type.as_deref();
         let content_encoding = entry.facts.content_encoding.as_deref();
         Self { validators, content_type, content_encoding, ranges: Ranges::Given, vary: None }
+    }
+
+    /// Answers a GET or HEAD with `body`, which has `size` bytes and is there already, or as its conditions say.
+    ///
+    /// # Errors
+    /// As [`crate::cache::Cache::open`].
+    pub async fn answer(&self, call: Call<'_>, read: &mut Read, body: &Bytes, size: u64) -> Result<Response, Error> {
+        let mut response = match conditional::judge(&call.request.method, &call.request.headers, Some(self.validators)) {
+            Condition::Met => self.send(call, read, body, size).await?,
+            unmet => self.refuse(call.key, unmet),
+        };
+        self.describe(response.headers_mut());
+        status_header::write(response.headers_mut(), read);
+        Ok(response)
     }
 
     /// Answers a GET or HEAD whose conditions are met with `body`, which has `size` bytes, or with the parts of it that are asked

@@ -4,6 +4,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+mod demand;
+
+pub use demand::{Demand, Keeping, Source};
+
 /// How much two instances' ideas of the record's time may differ and still be called the same.
 pub const CLOCK_SLACK: Duration = Duration::from_secs(2);
 

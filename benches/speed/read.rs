@@ -69,5 +69,5 @@ fn nanos_each(stopwatch: Stopwatch) -> f64 {
 #[expect(clippy::disallowed_methods, reason = "as the doors do")]
 pub fn ask() -> Ask {
     let monotonic = Instant::now();
-    Ask { now: Moment { wall: SystemTime::now().into(), monotonic }, deadline: monotonic + Duration::from_secs(30) }
+    Ask::new(Moment { wall: SystemTime::now().into(), monotonic }, monotonic + Duration::from_secs(30))
 }

@@ -1,6 +1,7 @@
 //! What the cache promises, each promise quoted from DESIGN part 4 where it is tried.
 
 mod clocks;
+mod demands;
 mod deriving;
 mod doubts;
 pub(crate) mod failing_tier;

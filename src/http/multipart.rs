@@ -27,12 +27,14 @@ struct Framed {
 
 impl Multipart {
     /// Frames these `ranges`, at least one, of a body of `size` bytes.
-    pub fn new(ranges: &[Range<u64>], content_type: Option<&str>, size: u64) -> Self {
+    pub fn new(ranges: &[Range<u64>], media_type: &HeaderValue, size: u64) -> Self {
         // By chance alone would it stand in the body, and nobody who made the body knew it.
         let boundary = format!("{:032x}", rand::random::<u128>());
-        let form = content_type.map(|content_type| format!("Content-Type: {content_type}\r\n")).unwrap_or_default();
+        let media_type = media_type.to_str().unwrap_or_default();
         let framed = ranges.iter().map(|range| {
-            let head = format!("\r\n--{boundary}\r\n{form}Content-Range: bytes {}-{}/{size}\r\n\r\n", range.start, range.end - 1);
+            let (first, last) = (range.start, range.end - 1);
+            let form = format!("Content-Type: {media_type}\r\nContent-Range: bytes {first}-{last}/{size}");
+            let head = format!("\r\n--{boundary}\r\n{form}\r\n\r\n");
             Framed { head: head.into(), range: range.clone() }
         });
         Self { parts: framed.collect(), end: format!("\r\n--{boundary}--\r\n").into(), boundary }

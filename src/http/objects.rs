@@ -6,23 +6,23 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::json;
 
-use crate::cache::Read;
+use crate::cache::{Ask, Read};
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::freshness::{Demand, Source};
+use crate::http::conditional::Condition;
 #[cfg(not(feature = "frames"))]
 use crate::http::negotiate::Chosen;
 use crate::http::problem::Problem;
-use crate::http::representation::{Call, bodiless};
+use crate::http::representation::{Call, Representation, bodiless, refuse};
 #[cfg(feature = "frames")]
 use crate::http::table::{self, Choice, Wanted};
-use crate::http::{Api, ask, status_header, stored, target, telemetry};
+use crate::http::target::ENCODED_IN_PATH;
+use crate::http::{Api, ask, cache_control, conditional, date, status_header, stored, target, telemetry};
 use crate::key::Key;
-
-/// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
-const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// How often an object that changes before its first byte is read again.
 const CHANGES_MAX: usize = 2;
@@ -47,7 +47,7 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     let key = target::key(&api.cache, request.uri())?;
     // What comes with a body is of no use to a GET, and cannot be shared across threads.
     let (request, _body) = request.into_parts();
-    let ask = ask(&request.extensions);
+    let ask = Ask { demand: cache_control::demand(&request.headers), ..ask(&request.extensions) };
     let call = Call { api: &api, request: &request, key: &key, ask };
     let mut read = api.cache.read(&key, ask).await?;
     for _ in 0..CHANGES_MAX {
@@ -68,7 +68,8 @@ async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
     };
     match &choice.wanted {
         Wanted::Stored => stored::answer(call, read, choice.format).await,
-        Wanted::Table(wish) => table::answer(call, read, &choice, wish).await,
+        // In a box, as what few ask for.
+        Wanted::Table(wish) => Box::pin(table::answer(call, read, &choice, wish)).await,
     }
 }
 
@@ -77,11 +78,39 @@ async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
     stored::answer(call, read, Chosen::Always).await
 }
 
+/// The refusal of a request that would change what is cached, where its conditions are not met by what a read finds there;
+/// `None` where they are. Between this and the change others may change it too; the record is not touched by either, so that the
+/// worst is a fetch in vain.
+async fn refusal(call: Call<'_>) -> Result<Option<Response>, Problem> {
+    if !conditional::has_any(&call.request.headers) {
+        return Ok(None);
+    }
+    let read = match call.api.cache.read(call.key, call.ask).await {
+        Ok(read) => read,
+        // Of what is not there nothing is to be refreshed, whatever the conditions; the rest is judged of nothing.
+        Err(error @ Error::NotFound { .. }) if call.request.method == Method::PUT => return Err(error.into()),
+        Err(Error::NotFound { .. } | Error::NotCached { .. }) => {
+            let condition = call.judge(None);
+            return Ok((condition != Condition::Met).then(|| refuse(call.key, condition)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let form = Representation::stored(&read.entry, read.age, call.ask.now.wall);
+    let condition = call.judge(Some(&form));
+    Ok((condition != Condition::Met).then(|| form.described(refuse(call.key, condition), call, &read, &[])))
+}
+
 /// `POST`: caches the object if it is not cached, and says what it is.
 pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
-    let ask = ask(request.extensions());
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    // Whether there is something to create depends on what is cached, and not on the record.
+    let of_tiers = Ask { demand: Demand { source: Source::Tiers, ..ask.demand }, ..ask };
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask: of_tiers }).await? {
+        return Ok(refusal);
+    }
     let read = api.cache.read(&key, ask).await?;
     let read = api.cache.complete(&key, read, ask).await?;
     let mut response = (StatusCode::CREATED, describe(&key, &read)).into_response();
@@ -94,7 +123,12 @@ pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<R
 pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
-    let read = api.cache.update(&key, ask(request.extensions())).await?;
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask }).await? {
+        return Ok(refusal);
+    }
+    let read = api.cache.update(&key, ask).await?;
     Ok(describe(&key, &read).into_response())
 }
 
@@ -102,8 +136,18 @@ pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<R
 pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask }).await? {
+        return Ok(refusal);
+    }
     api.cache.evict(&key).await?;
     Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
+}
+
+/// `OPTIONS`: what may be done with an object, and with the list of them.
+pub(super) async fn say_methods() -> impl IntoResponse {
+    telemetry::allow("GET,HEAD,POST,PUT,DELETE,OPTIONS")
 }
 
 /// All other methods.
@@ -124,12 +168,12 @@ fn refuse_body(request: &Request, key: &Key) -> Result<(), Problem> {
 fn describe(key: &Key, read: &Read) -> impl IntoResponse + use<> {
     let Entry { version, facts, .. } = &*read.entry;
     let mut headers = HeaderMap::new();
-    status_header::write(&mut headers, read);
+    status_header::write(&mut headers, key, read, &[]);
     let body = json!({
         "key": key.as_str(),
         "size": facts.size,
         "etag": &*version.etag,
-        "last_modified": httpdate::fmt_http_date(version.last_modified.into()),
+        "last_modified": date(version.last_modified),
         "content_type": facts.content_type,
     });
     (headers, Json(body))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -42,7 +42,8 @@ impl Problem {
     /// The problem behind an error; its causes stay in the log.
     pub fn of(error: &Error) -> Self {
         let (status, slug, title, advice) = judge(error);
-        if status.is_server_error() {
+        // That nothing is cached is what the caller asked, and no failure.
+        if status.is_server_error() && !matches!(error, Error::NotCached { .. }) {
             tracing::error!(%error, cause = error.cause_text(), "a request failed");
         } else {
             tracing::debug!(%error, cause = error.cause_text(), "a request was refused");
@@ -50,7 +51,7 @@ impl Problem {
         let mut problem = Self::new(status, slug, title, format_args!("{error}; {advice}"));
         problem.key = key_of(error).map(|key| key.as_str().to_owned());
         match error {
-            Error::NotFound { remembered_for, .. } => status_header::write_absence(&mut problem.headers, *remembered_for),
+            Error::NotFound { .. } | Error::NotCached { .. } => status_header::write_failure(&mut problem.headers, error),
             Error::Throttled { .. }
             | Error::Unreachable { .. }
             | Error::Changed { .. }
@@ -126,7 +127,7 @@ impl Problem {
     pub(super) fn not_acceptable(key: &Key, wanted: &str, known: &str) -> Self {
         let detail = format_args!("{wanted}; these are the formats, for `?format=` and Accept: {known}");
         let mut problem = Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "Not in such a format", detail);
-        problem.headers.insert(VARY, HeaderValue::from_static("accept"));
+        problem.headers.insert(http::header::VARY, HeaderValue::from_static("accept"));
         problem.about(Some(key.as_str()))
     }
 
@@ -185,6 +186,8 @@ impl IntoResponse for Problem {
         }
         let mut response = (self.status, *self.headers, Value::from(document).to_string()).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        // Some of them a cache would keep by its own guess. Source: RFC 9110, section 15.1.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 }
@@ -198,6 +201,12 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
             "not-found",
             "No such object",
             "look at the name; if it was just uploaded, PUT its URL or wait a few seconds",
+        ),
+        Error::NotCached { .. } => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "not-cached",
+            "Not cached",
+            "ask without only-if-cached, or with a max-stale that lets an older answer do",
         ),
         Error::Forbidden { .. } | Error::NotListed { why: Unlisted::Forbidden, .. } => (
             StatusCode::FORBIDDEN,
@@ -255,6 +264,7 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
 fn key_of(error: &Error) -> Option<&Key> {
     match error {
         Error::NotFound { key, .. }
+        | Error::NotCached { key }
         | Error::Forbidden { key, .. }
         | Error::Throttled { key, .. }
         | Error::Unreachable { key, .. }

@@ -34,6 +34,15 @@ impl Selection {
         value.to_str().ok().and_then(|value| Self::parse(value, size)).unwrap_or(Self::Whole)
     }
 
+    /// Where the first part begins; `None` where no part is asked for.
+    pub fn first(&self) -> Option<u64> {
+        match self {
+            Self::Part(range) => Some(range.start),
+            Self::Parts(ranges) => ranges.first().map(|range| range.start),
+            Self::Whole | Self::Unsatisfiable => None,
+        }
+    }
+
     /// `None` for what is to be ignored.
     fn parse(value: &str, size: u64) -> Option<Self> {
         let (unit, ranges) = value.split_once('=')?;

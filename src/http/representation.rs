@@ -1,19 +1,21 @@
 //! What a client may be sent of an object. Conditions and ranges are applied here, of whatever form, and nowhere else.
 //!
 //! The stored bytes are one representation; each form that is made of them is another, with a tag of its own. Who adds one says
-//! what it is before a byte of it is made ([`Representation`]), has the conditions judged ([`conditional::judge`]), and makes the
-//! bytes only where they are [`Condition::Met`], for [`Representation::send`]. What comes instead of bytes is [`Representation::refuse`]'s.
-//! [`Representation::describe`] then says on any of the three which representation it was. `objects.rs` goes this way.
+//! what it is before a byte of it is made ([`Representation`]), has the conditions judged ([`Call::judge`]), and makes the bytes
+//! only where they are [`Condition::Met`], for [`Representation::send`]. What comes instead of bytes is [`refuse`]'s. On any answer
+//! [`Representation::described`] then says which representation it is of. [`Representation::answer`] does all of it, for a body that is
+//! there already.
 
 use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts as Head;
@@ -24,12 +26,13 @@ use crate::entry::{Body as Bytes, Ceiling, Entry};
 use crate::error::Error;
 use crate::freshness::{Deadline, Timestamp};
 use crate::http::conditional::{self, Condition, Validators};
+use crate::http::digest::{Algorithm, REPR_DIGEST};
 use crate::http::multipart::Multipart;
 use crate::http::outgoing::Outgoing;
 use crate::http::oversize::Source;
 use crate::http::problem::Problem;
 use crate::http::range::Selection;
-use crate::http::{Api, status_header};
+use crate::http::{Api, date, status_header};
 use crate::key::Key;
 
 /// Whoever opens a body in a browser opens it in a room of its own: no script of it runs, nothing is loaded for it.
@@ -68,15 +71,16 @@ pub(super) enum Ranges {
 }
 
 impl Call<'_> {
-    /// When the record said that what was read is the current version, by our clock.
-    pub fn confirmed_at(&self, read: &Read) -> Timestamp {
-        Timestamp::from_millis(self.ask.now.wall.as_millis().saturating_sub(read.age.as_millis() as u64))
+    /// Judges the request's conditions of `form`; `None` where nothing is there.
+    pub fn judge(&self, form: Option<&Representation<'_>>) -> Condition {
+        conditional::judge(&self.request.method, &self.request.headers, form.map(|form| form.validators))
     }
 }
 
 impl<'a> Representation<'a> {
-    /// The bytes as they are in the record, which had this version at `confirmed_at`.
-    pub fn stored(entry: &'a Entry, confirmed_at: Timestamp, now: Timestamp) -> Self {
+    /// The bytes as they are in the record, which said so `age` ago.
+    pub fn stored(entry: &'a Entry, age: Duration, now: Timestamp) -> Self {
+        let confirmed_at = Timestamp::from_millis(now.as_millis().saturating_sub(age.as_millis() as u64));
         let validators = Validators {
             etag: &entry.version.etag,
             // No date of ours is in the future. Source: RFC 9110, section 8.8.2.1.
@@ -93,13 +97,18 @@ impl<'a> Representation<'a> {
     /// # Errors
     /// As [`crate::cache::Cache::open`].
     pub async fn answer(&self, call: Call<'_>, read: &mut Read, body: &Bytes, size: u64) -> Result<Response, Error> {
-        let mut response = match conditional::judge(&call.request.method, &call.request.headers, Some(self.validators)) {
+        let response = match call.judge(Some(self)) {
             Condition::Met => self.send(call, read, body, size).await?,
-            unmet => self.refuse(call.key, unmet),
+            unmet => refuse(call.key, unmet),
         };
+        Ok(self.described(response, call, read, &[]))
+    }
+
+    /// Says of an answer which representation it is of, where that came from, and how long `more` took.
+    pub fn described(&self, mut response: Response, call: Call<'_>, read: &Read, more: &[(&'static str, Duration)]) -> Response {
         self.describe(response.headers_mut());
-        status_header::write(response.headers_mut(), read);
-        Ok(response)
+        status_header::write(response.headers_mut(), call.key, read, more);
+        response
     }
 
     /// Answers a GET or HEAD whose conditions are met with `body`, which has `size` bytes, or with the parts of it that are asked
@@ -109,47 +118,45 @@ impl<'a> Representation<'a> {
     /// As [`crate::cache::Cache::open`].
     pub async fn send(&self, call: Call<'_>, read: &mut Read, body: &Bytes, size: u64) -> Result<Response, Error> {
         let selection = self.select(call.request, size);
-        let mut response = match &selection {
+        // Whatever part of it is sent, the digest is of all.
+        let digest = match (Algorithm::wanted(&call.request.headers), body) {
+            // In a box, as what else few ask for: most answers then make no room for it.
+            (Some(algorithm), Bytes::Whole(bytes)) => Box::pin(algorithm.of(call, self, bytes)).await,
+            _ => None,
+        };
+        let (body, named) = match &selection {
             Selection::Unsatisfiable => return Ok(Problem::range_not_satisfiable(call.key, size).into_response()),
-            Selection::Whole => Response::new(open(call, read, body, 0..size).await?),
+            Selection::Whole => (open(call, read, body, 0..size).await?, None),
             Selection::Part(range) => {
-                let mut response = Response::new(open(call, read, body, range.clone()).await?);
-                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
                 let text = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-                response.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_str(&text).expect("numbers in ASCII"));
-                response
+                let text = HeaderValue::from_str(&text).expect("numbers in ASCII");
+                (open(call, read, body, range.clone()).await?, Some((CONTENT_RANGE, text)))
             }
             Selection::Parts(ranges) => {
-                let parts = Multipart::new(ranges, self.content_type, size);
+                let parts = Multipart::new(ranges, &self.media_type(), size);
                 let content_type = parts.content_type();
-                let mut response = Response::new(open_several(call, read, body, parts).await?);
-                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                self.write_form(response.headers_mut());
-                response.headers_mut().insert(CONTENT_TYPE, content_type);
-                return Ok(attached(response, call, read, Some(ranges[0].start)));
+                (Box::pin(open_several(call, read, body, parts)).await?, Some((CONTENT_TYPE, content_type)))
             }
         };
+        let mut response = Response::new(body);
         self.write_form(response.headers_mut());
-        let first = if let Selection::Part(range) = selection { Some(range.start) } else { None };
-        Ok(attached(response, call, read, first))
-    }
-
-    /// Answers a request whose conditions are not met.
-    pub fn refuse(&self, key: &Key, condition: Condition) -> Response {
-        if condition == Condition::NotModified {
-            let mut response = Response::new(bodiless());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            return response;
+        if let Some(digest) = digest {
+            response.headers_mut().insert(REPR_DIGEST, digest);
         }
-        Problem::precondition_failed(key).into_response()
+        if let Some((name, value)) = named {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            response.headers_mut().insert(name, value);
+        }
+        Source::attach(&mut response, call.key, &read.entry, selection.first(), call.api.presign.as_ref());
+        Ok(response)
     }
 
     /// Says which representation an answer is, or is about.
-    pub fn describe(&self, headers: &mut HeaderMap) {
+    fn describe(&self, headers: &mut HeaderMap) {
         if let Ok(etag) = HeaderValue::from_str(self.validators.etag) {
             headers.insert(ETAG, etag);
         }
-        let last_modified = httpdate::fmt_http_date(self.validators.last_modified.into());
+        let last_modified = date(self.validators.last_modified);
         headers.insert(LAST_MODIFIED, HeaderValue::from_str(&last_modified).expect("a date in ASCII"));
         if let Some(vary) = &self.vary {
             headers.insert(VARY, vary.clone());
@@ -158,8 +165,8 @@ impl<'a> Representation<'a> {
 
     /// Ranges are of GET alone: a HEAD says what the whole is. Source: RFC 9110, section 14.2.
     fn select(&self, request: &Head, size: u64) -> Selection {
-        let are_given = self.ranges == Ranges::Given && request.method == Method::GET;
-        if !are_given || !self.validators.allow_part(&request.headers) {
+        let is_asked = request.method == Method::GET && request.headers.contains_key(RANGE);
+        if !is_asked || self.ranges == Ranges::Refused || !self.validators.allow_part(&request.headers) {
             return Selection::Whole;
         }
         match Selection::of(&request.headers, size) {
@@ -169,12 +176,16 @@ impl<'a> Representation<'a> {
         }
     }
 
+    fn media_type(&self) -> HeaderValue {
+        let media_type = self.content_type.and_then(|text| HeaderValue::from_str(text).ok());
+        media_type.unwrap_or(HeaderValue::from_static("application/octet-stream"))
+    }
+
     /// Says what form a body has. Its length comes with it.
     fn write_form(&self, headers: &mut HeaderMap) {
         // Room for all that an answer says: to grow on the way costs as much as to fill in.
         headers.reserve(12);
-        let content_type = self.content_type.and_then(|text| HeaderValue::from_str(text).ok());
-        headers.insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
+        headers.insert(CONTENT_TYPE, self.media_type());
         if let Some(coding) = self.content_encoding.and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert(CONTENT_ENCODING, coding);
         }
@@ -183,6 +194,16 @@ impl<'a> Representation<'a> {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CONTENT_SECURITY_POLICY, SANDBOX);
     }
+}
+
+/// Answers a request whose conditions are not met.
+pub(super) fn refuse(key: &Key, condition: Condition) -> Response {
+    if condition == Condition::NotModified {
+        let mut response = Response::new(bodiless());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    Problem::precondition_failed(key).into_response()
 }
 
 /// For answers that must not give a length: axum would write `Content-Length: 0` for a body that it knows to be empty.
@@ -202,7 +223,7 @@ async fn open(call: Call<'_>, read: &mut Read, body: &Bytes, range: Range<u64>) 
     if !is_read(call, length) {
         return Ok(Outgoing::length(call.key, length));
     }
-    let bytes = call.api.cache.open(read, parts, range, call.ask.deadline).await?;
+    let bytes = call.api.cache.open(read, parts, range, call.ask).await?;
     Ok(Outgoing::body(call.key, bytes, length))
 }
 
@@ -213,7 +234,7 @@ async fn open_several(call: Call<'_>, read: &mut Read, body: &Bytes, several: Mu
         Bytes::Whole(bytes) => several.of(bytes),
         Bytes::Large(_) if !is_read(call, length) => return Ok(Outgoing::length(call.key, length)),
         Bytes::Large(parts) => {
-            let first = call.api.cache.open(read, parts, several.first(), call.ask.deadline).await?;
+            let first = call.api.cache.open(read, parts, several.first(), call.ask).await?;
             let given = call.request.extensions.get::<Deadline>().copied();
             several.opened(first, Arc::clone(parts), given)
         }
@@ -225,9 +246,4 @@ async fn open_several(call: Call<'_>, read: &mut Read, body: &Bytes, several: Mu
 fn is_read(call: Call<'_>, length: u64) -> bool {
     let is_too_long = call.request.extensions.get::<Ceiling>().is_some_and(|ceiling| length > ceiling.0);
     !is_too_long && call.request.method != Method::HEAD
-}
-
-fn attached(mut response: Response, call: Call<'_>, read: &Read, part_first: Option<u64>) -> Response {
-    Source::attach(&mut response, call.key, &read.entry, part_first, call.api.presign.as_ref());
-    response
 }

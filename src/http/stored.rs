@@ -22,7 +22,7 @@ use crate::tier::memory::Derived;
 pub(super) async fn answer(call: Call<'_>, read: &mut Read, format: Chosen) -> Result<Response> {
     let entry = Arc::clone(&read.entry);
     let may_be_coded = may_be_coded(&entry);
-    let mut form = Representation::stored(&entry, call.confirmed_at(read), call.ask.now.wall);
+    let mut form = Representation::stored(&entry, read.age, call.ask.now.wall);
     form.vary = vary(format, may_be_coded);
     let packed = if may_be_coded == Chosen::ByRequest { packed(call, &entry).await? } else { None };
     let Some((coding, packed)) = packed else { return form.answer(call, read, &entry.body, entry.facts.size).await };

@@ -31,7 +31,7 @@ pub(super) enum Wanted {
     /// The bytes as they are in the record.
     Stored,
     /// A table that is made of them.
-    Table(Wish),
+    Table(Box<Wish>),
 }
 
 /// A table that is wanted.
@@ -77,8 +77,8 @@ impl Choice {
         let wanted = match form {
             None if query.slice.is_whole() => Wanted::Stored,
             // A part of the stored bytes in their own form.
-            None => Wanted::Table(query.wish(own_form(key, format))),
-            Some(form) => Wanted::Table(query.wish(form)),
+            None => Wanted::Table(Box::new(query.wish(own_form(key, format)))),
+            Some(form) => Wanted::Table(Box::new(query.wish(form))),
         };
         Ok(Self { wanted, format: chosen })
     }

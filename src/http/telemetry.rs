@@ -5,16 +5,28 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use http::{HeaderName, HeaderValue};
+use http::header::ALLOW;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Head};
 use crate::freshness::Moment;
-use crate::http::Api;
+use crate::http::representation::bodiless;
+use crate::http::{Api, date};
 
 /// `GET /health`: the process answers. Says nothing of the record, so that nobody restarts us for its sake.
 pub(super) async fn health() -> Json<Value> {
     Json(json!({ "status": "ok" }))
+}
+
+/// `OPTIONS` of what can only be read.
+pub(super) async fn say_methods() -> impl IntoResponse {
+    allow("GET,HEAD,OPTIONS")
+}
+
+/// Which methods a URL takes. Source: RFC 9110, section 9.3.7.
+pub(super) fn allow(methods: &'static str) -> impl IntoResponse {
+    (StatusCode::NO_CONTENT, [(ALLOW, methods)], bodiless())
 }
 
 /// `GET /stats`: what is held, and how many answers came from where.
@@ -42,7 +54,7 @@ pub(super) async fn list(cache: &Arc<Cache>, now: Moment) -> Json<Value> {
             "key": line.key,
             "size": line.size,
             "etag": &*line.version.etag,
-            "last_modified": httpdate::fmt_http_date(line.version.last_modified.into()),
+            "last_modified": date(line.version.last_modified),
             "age": now.wall.since(line.confirmed_at).as_secs(),
         })
     });

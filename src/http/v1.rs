@@ -16,7 +16,7 @@ use crate::cache::Ask;
 use crate::function::View;
 use crate::http::form::Members;
 use crate::http::problem::{NOTHING_HELD, Problem};
-use crate::http::{Api, ask, form, target};
+use crate::http::{Api, ask, form, target, telemetry};
 use crate::python_value::str_repr;
 use crate::tier::Removed;
 
@@ -39,6 +39,11 @@ pub(super) async fn run_form(State(api): State<Api>, request: Request) -> Result
     let ask = ask(request.extensions());
     let parameters = parse_form(request.into_body()).await?;
     run(&api, parameters, ask).await
+}
+
+/// `OPTIONS`.
+pub(super) async fn say_methods() -> impl IntoResponse {
+    telemetry::allow("GET,HEAD,POST,OPTIONS")
 }
 
 /// All other methods.

@@ -66,7 +66,7 @@ impl Refresher {
             let count = meant.len() as u64;
             warmed.matched += count;
             let work = stream::iter(meant).take_until(sleep_until(time_over.into()));
-            let outcomes = work.map(async |object| self.warm_up(&object, Ask { now: clock(), deadline }).await);
+            let outcomes = work.map(async |object| self.warm_up(&object, Ask::new(clock(), deadline)).await);
             let outcomes: Vec<_> = outcomes.buffer_unordered(KEYS_AT_A_TIME).collect().await;
             warmed.left += count - outcomes.len() as u64;
             for outcome in outcomes {

@@ -55,7 +55,7 @@ impl Bench {
 fn ask() -> Ask {
     let monotonic = Instant::now();
     let now = Moment { wall: Timestamp::from(SystemTime::now()), monotonic };
-    Ask { now, deadline: monotonic + Duration::from_secs(20) }
+    Ask::new(now, monotonic + Duration::from_secs(20))
 }
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {

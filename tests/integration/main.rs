@@ -6,8 +6,11 @@ mod deploy;
 mod doctor;
 mod doctor_aws;
 mod doctor_roles;
+#[cfg(feature = "frames")]
 mod formats;
+#[cfg(feature = "frames")]
 mod functions;
+#[cfg(feature = "frames")]
 mod golden;
 mod house;
 mod http_door;
@@ -31,6 +34,7 @@ mod sam_events;
 mod semantics;
 mod servers;
 mod settings;
+#[cfg(feature = "frames")]
 mod slices;
 mod support;
 mod sweep;

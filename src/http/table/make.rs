@@ -1,6 +1,7 @@
 //! The bytes of a table in a form: made once a version and request, off the async workers, kept under the memory budget.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
@@ -32,6 +33,12 @@ impl Weighed for Made {
     }
 }
 
+/// An answer's bytes, and how long what took that was needed for them: `parse`, `query`.
+pub(super) struct Making {
+    pub(super) bytes: Bytes,
+    pub(super) timings: Vec<(&'static str, Duration)>,
+}
+
 /// Which table of which object is made.
 #[derive(Clone)]
 struct Order {
@@ -46,10 +53,11 @@ struct Order {
 ///
 /// # Errors
 /// `Unparsable`, `BadSlice`, `TooLarge`, `Busy`, `Deadline`, and what the record says of a body that is not in memory.
-pub(super) async fn made(api: &Api, key: &Key, entry: &Arc<Entry>, wish: &Wish, ask: Ask) -> Result<Bytes> {
-    let made = timeout_at(ask.deadline.into(), make(api, key, entry, wish, ask)).await;
+pub(super) async fn made(api: &Api, key: &Key, entry: &Arc<Entry>, wish: &Wish, ask: Ask) -> Result<Making> {
+    let mut timings = Vec::new();
+    let made = timeout_at(ask.deadline.into(), make(api, key, entry, wish, ask, &mut timings)).await;
     let made = made.unwrap_or_else(|_| Err(Error::Deadline { key: key.clone() }))?;
-    Ok(Bytes::from_owner(InMemory(made)))
+    Ok(Making { bytes: Bytes::from_owner(InMemory(made)), timings })
 }
 
 /// The same packed; `None` where that is not worth it.
@@ -69,7 +77,14 @@ pub(super) async fn packed(
     api.cache.derive_in(room_bytes, kind, key, &entry.version, move || Coded::of(coding, &bytes)).await
 }
 
-async fn make(api: &Api, key: &Key, entry: &Arc<Entry>, wish: &Wish, ask: Ask) -> Result<Arc<Derived<Made>>> {
+async fn make(
+    api: &Api,
+    key: &Key,
+    entry: &Arc<Entry>,
+    wish: &Wish,
+    ask: Ask,
+    timings: &mut Vec<(&'static str, Duration)>,
+) -> Result<Arc<Derived<Made>>> {
     let (cache, version) = (&api.cache, &entry.version);
     let kind = Kind { name: "table", of: Some(wish.canonical().into()) };
     if let Some(made) = cache.already_derived(kind.clone(), key, version) {
@@ -78,20 +93,30 @@ async fn make(api: &Api, key: &Key, entry: &Arc<Entry>, wish: &Wish, ask: Ask) -
     let format = Format::of(key, &entry.facts)?;
     let frame_bytes_max = api.frame_bytes_max;
     let order = Order { key: key.clone(), format, wish: wish.clone(), seed: seed(version), frame_bytes_max };
+    let begun = ask.now.monotonic.elapsed();
+    let mut took = |name, since: Duration| timings.push((name, ask.now.monotonic.elapsed().saturating_sub(since)));
     let held = cache.already_derived::<Frame>(Frame::KIND, key, version);
     let frame = match held {
         // A part of parquet is cheaper than all of it.
         None if format == Format::Parquet && !order.slice().is_whole() => {
-            return cache.derive_of_body(kind, key, entry, ask.deadline, move |body| order.of_body(body)).await;
+            let made = cache.derive_of_body(kind, key, entry, ask.deadline, move |body| order.of_body(body)).await;
+            took("query", begun);
+            return made;
         }
         None => {
             let order = order.clone();
-            cache.derive_of_body(Frame::KIND, key, entry, ask.deadline, move |body| order.source(body).frame()).await?
+            let frame =
+                cache.derive_of_body(Frame::KIND, key, entry, ask.deadline, move |body| order.source(body).frame()).await?;
+            took("parse", begun);
+            frame
         }
         Some(frame) => frame,
     };
     let room_bytes = frame.weight_bytes().saturating_mul(TEXT_FACTOR);
-    cache.derive_in(room_bytes, kind, key, version, move || order.of_frame(&frame)).await
+    let parsed = ask.now.monotonic.elapsed();
+    let made = cache.derive_in(room_bytes, kind, key, version, move || order.of_frame(&frame)).await;
+    took("query", parsed);
+    made
 }
 
 impl Order {

@@ -201,7 +201,7 @@ fn only_row_groups_that_can_have_such_rows_are_read() {
         (250, Some(51), (vec![2, 3], 200)),
         (999, None, (vec![9], 900)),
         (1_000, None, (vec![], 1_000)),
-        (5, Some(0), (vec![], 0)),
+        (5, Some(0), (vec![0], 0)),
     ] {
         assert_eq!(outline.groups_of_rows(offset, limit), expected, "{offset}, {limit:?}");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::freshness::{ClockBounds, Demand, Keeping, Moment, Policy, Source, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::{Mark, Page, Record};
+use crate::sync::{Mutex, MutexGuard};
 use crate::tier::memory::{DerivedName, Held};
 use crate::tier::{
     Doubted, Health, Listed, Looked, MemoryTier, Removed, SharedTier, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
@@ -26,6 +27,7 @@ mod epochs;
 mod fill;
 mod flight;
 mod floor;
+mod guard;
 mod large;
 mod lease;
 mod look;
@@ -34,12 +36,14 @@ mod whole;
 
 pub use answer::{Ask, Read, Served, Timings};
 pub use counters::Counts;
+pub use guard::RecordHealth;
 
 use counters::Counters;
 use epochs::Epochs;
 use fill::{Fill, Filled, Landed, Under};
 use flight::Flights;
 use floor::Floors;
+use guard::{Admission, Guard};
 use look::{Grounds, Sight};
 
 /// Answers from memory, else from the shared tier, else from the record.
@@ -57,6 +61,7 @@ pub struct Cache {
     makers: Arc<Semaphore>,
     /// How far the record's clock is ahead of ours.
     ahead_millis: AtomicI64,
+    guard: Guard,
     counters: Counters,
 }
 
@@ -76,6 +81,7 @@ impl Cache {
             makings: Flights::default(),
             makers: Arc::new(Semaphore::new(cores)),
             ahead_millis: AtomicI64::new(0),
+            guard: Guard::default(),
             counters: Counters::default(),
         })
     }
@@ -214,6 +220,7 @@ impl Cache {
             directory_bytes: directory.bytes,
             directory_health: self.shared.as_ref().map(|shared| shared.health()),
             directory_upkeep: self.shared.as_ref().map(|shared| shared.upkeep()),
+            record_health: self.guard.health(),
             counts: self.counters.counts(),
         }
     }
@@ -232,6 +239,7 @@ impl Cache {
 
     async fn read_uncounted(self: &Arc<Self>, key: &Key, ask: Ask, past: Past) -> Result<Read> {
         let mut timings = Timings::default();
+        let mut leave = None;
         loop {
             let held = self.memory.held(key);
             if past == Past::Welcome
@@ -248,6 +256,22 @@ impl Cache {
             };
             if !ask.demand.admits_asking() {
                 return Err(Error::NotCached { key: key.clone() });
+            }
+            if past == Past::Welcome && leave.is_none() {
+                match self.guard.admit(ask.now) {
+                    Admission::Asks(to_ask) => leave = to_ask,
+                    Admission::Spared => {
+                        if let Some((held, tier)) = Box::pin(self.spare(key, ask.now)).await {
+                            return self.answer(
+                                key,
+                                &held,
+                                Served::Stale(tier),
+                                ask,
+                                Handed { collapsed: false, demanded: false, stored: true, timings },
+                            );
+                        }
+                    }
+                }
             }
             let request = Request { token: grounds.token, ask };
             let place = self.fills.join_if(
@@ -345,7 +369,9 @@ impl Cache {
     /// Step 6 for each caller of a flight.
     fn handed_over(&self, key: &Key, filled: &Filled, collapsed: bool, ask: Ask, mut timings: Timings) -> Result<Read> {
         timings.record = filled.timings.record;
-        timings.add_directory(filled.timings.directory.unwrap_or_default());
+        if let Some(took) = filled.timings.directory {
+            timings.add_directory(took);
+        }
         // Nothing may stand in for what the record says now.
         if let Some(failure) = filled.failure.as_ref().filter(|_| ask.demand.source == Source::Record) {
             return Err(failure.clone());
@@ -410,6 +436,8 @@ pub struct Head {
     pub directory_health: Option<Health>,
     /// How the shared directory keeps within its budget; `None` without one.
     pub directory_upkeep: Option<Upkeep>,
+    /// How the record does.
+    pub record_health: RecordHealth,
     /// What has been answered.
     #[serde(flatten)]
     pub counts: Counts,

@@ -1,5 +1,6 @@
 //! What the cache promises, each promise quoted from DESIGN part 4 where it is tried.
 
+mod breaker;
 mod clocks;
 mod demands;
 mod deriving;
@@ -7,8 +8,12 @@ mod doubts;
 pub(crate) mod failing_tier;
 mod failures;
 pub(crate) mod fake_record;
+#[cfg(feature = "interleavings")]
+mod interleavings;
 mod large;
+mod large_once;
 mod leases;
+mod orders;
 mod pitfalls;
 mod random;
 mod reads;

@@ -59,6 +59,8 @@ pub(super) struct Representation<'a> {
     pub ranges: Ranges,
     /// The request's headers by which this form was chosen; `None` where nothing was.
     pub vary: Option<HeaderValue>,
+    /// When the answer is made.
+    pub now: Timestamp,
 }
 
 /// Whether parts of a representation are given.
@@ -81,15 +83,10 @@ impl<'a> Representation<'a> {
     /// The bytes as they are in the record, which said so `age` ago.
     pub fn stored(entry: &'a Entry, age: Duration, now: Timestamp) -> Self {
         let confirmed_at = Timestamp::from_millis(now.as_millis().saturating_sub(age.as_millis() as u64));
-        let validators = Validators {
-            etag: &entry.version.etag,
-            // No date of ours is in the future. Source: RFC 9110, section 8.8.2.1.
-            last_modified: entry.version.last_modified.min(now),
-            confirmed_at,
-        };
+        let validators = Validators { etag: &entry.version.etag, last_modified: entry.version.last_modified, confirmed_at };
         let content_type = entry.facts.content_type.as_deref();
         let content_encoding = entry.facts.content_encoding.as_deref();
-        Self { validators, content_type, content_encoding, ranges: Ranges::Given, vary: None }
+        Self { validators, content_type, content_encoding, ranges: Ranges::Given, vary: None, now }
     }
 
     /// Answers a GET or HEAD with `body`, which has `size` bytes and is there already, or as its conditions say.
@@ -156,7 +153,9 @@ impl<'a> Representation<'a> {
         if let Ok(etag) = HeaderValue::from_str(self.validators.etag) {
             headers.insert(ETAG, etag);
         }
-        let last_modified = date(self.validators.last_modified);
+        // No date of ours is in the future (RFC 9110, section 8.8.2.1). Conditions compare what is behind it, lest two versions from
+        // there be one.
+        let last_modified = date(self.validators.last_modified.min(self.now));
         headers.insert(LAST_MODIFIED, HeaderValue::from_str(&last_modified).expect("a date in ASCII"));
         if let Some(vary) = &self.vary {
             headers.insert(VARY, vary.clone());

@@ -21,13 +21,14 @@ use crate::key::RecordId;
 use crate::key::{Key, Shard};
 use crate::tier::blocks::block_bytes;
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Listed, Looked, Removed,
-    SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
+    Doubted, Epoch, EpochMark, Errand, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Listed, Looked,
+    Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
 };
 
 mod doubt;
 mod file;
 mod fill;
+mod fs;
 mod guard;
 mod hands;
 mod incoming;
@@ -246,14 +247,14 @@ impl Tier for DirectoryTier {
 
 #[async_trait]
 impl Leases for DirectoryTier {
-    async fn take(&self, key: &Key, token: &Token) -> Result<Leased> {
+    async fn take(&self, key: &Key, token: &Token, errand: Errand) -> Result<Leased> {
         let (key, token) = (key.clone(), *token);
-        self.run(Lane::Fill, "take a lease", LOOK_LIMIT, move |disk| disk.take_lease(&key, &token)).await
+        self.run(Lane::Fill, "take a lease", LOOK_LIMIT, move |disk| disk.take_lease(&key, &token, errand)).await
     }
 
-    async fn leased(&self, key: &Key) -> Result<Option<Option<Lease>>> {
-        let key = key.clone();
-        self.run(Lane::Look, "read a lease", LOOK_LIMIT, move |disk| disk.lease(&key)).await
+    async fn leased(&self, key: &Key, token: &Token, errand: Errand) -> Result<Option<Option<Lease>>> {
+        let (key, token) = (key.clone(), *token);
+        self.run(Lane::Look, "read a lease", LOOK_LIMIT, move |disk| disk.lease(&key, &token, errand)).await
     }
 
     async fn put_lease(&self, key: &Key, lease: &Lease) -> Result<()> {
@@ -449,5 +450,7 @@ fn judge(root: &Path) -> Result<(), Unusable> {
     }
 }
 
+#[cfg(all(test, feature = "interleavings"))]
+mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use crate::entry::{Body, Budget, Entry, Facts, Room, Version};
 use crate::error::Result;
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Shard};
+use crate::sync::Mutex;
 use crate::tier::{Epoch, Kept, Listed, Removed, Tier, TierName, Token};
 
 /// Bytes a kept value costs besides its own: moka's nodes and counters, our structures, the allocator's rounding.

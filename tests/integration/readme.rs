@@ -51,5 +51,5 @@ async fn the_readme_s_curl_lines_answer_as_printed() {
 
 #[tokio::test]
 async fn the_lines_that_show_the_headers_answer_as_printed() {
-    try_examples(include_str!("../../docs/API.md"), 20).await;
+    try_examples(include_str!("../../docs/API.md"), 15).await;
 }

@@ -83,7 +83,7 @@ async fn nothing_stands_in_for_what_the_record_says_now() {
 }
 
 /// Promise 25: "What is held and is older than a request's `max-age`, or fresh for less than its `min-fresh`, is not answered before
-/// the record was asked."
+/// the record was asked, unless it stands in for a record that gives no answer."
 #[tokio::test]
 async fn what_is_too_old_for_its_reader_is_confirmed() {
     let younger = |secs| Demand { age_secs_max: Some(secs), ..Demand::default() };
@@ -119,11 +119,16 @@ async fn who_demands_more_shares_no_answer_that_is_less() {
     let young = Demand { age_secs_max: Some(1), ..Demand::default() };
     let joining = one.reading("a", one.demanding(1_000, young));
     tokio::task::yield_now().await;
-    let alone = one.demand("a", 1_001, young).await.unwrap();
-    assert_eq!((alone.collapsed, alone.age), (false, Duration::ZERO));
+    let too_late = one.reading("a", one.demanding(1_001, young));
+    tokio::task::yield_now().await;
     gate.release();
     assert_eq!(body(&first.await.unwrap().unwrap()), "1");
-    assert_eq!(body(&joining.await.unwrap().unwrap()), "1");
+    let joined = joining.await.unwrap().unwrap();
+    assert_eq!((joined.served, joined.collapsed, joined.age), (Served::Filled, true, Duration::from_secs(1)));
+    let asked = too_late.await.unwrap().unwrap();
+    // The flight that it took the place of left the body in the directory alone.
+    let confirmed = Served::Confirmed(TierName::Directory);
+    assert_eq!((asked.served, asked.collapsed, asked.age), (confirmed, false, Duration::ZERO));
 }
 
 /// Promise 29: "If the record, asked because a request demands it, has another version than is held, that is a doubt"

@@ -1,6 +1,5 @@
 //! Filling: announcing it, publishing a body, believing it. DESIGN part 6, "Confirm / fill", steps 1 and 3 to 6.
 
-use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,6 +10,7 @@ use crate::entry::Entry;
 use crate::freshness::Timestamp;
 use crate::key::Key;
 use crate::tier::directory::file::{self, Aside, Made, is_gone, once_more_if_gone};
+use crate::tier::directory::fs::{self, File, Permissions};
 use crate::tier::directory::layout::{BodyName, Disk, Place};
 use crate::tier::directory::look::encode;
 use crate::tier::directory::{nonce, view};
@@ -132,11 +132,13 @@ fn name_body(aside: &Aside, file: &File, state: &State, path: &Path) -> io::Resu
     fs::hard_link(&aside.0, path)
 }
 
-/// Steps 4 and 5: believed only under the token it was asked under; who is late says so by that token.
+/// Steps 4 and 5: believed only under the token it was asked under; who is late says so by that token. So that it does not stand
+/// in for a record that is not there either, its body has its name before this: an eviction meanwhile takes that away.
 fn believe(place: &Place, state: &State) -> io::Result<Stored> {
     if nonce::read(&place.doubt())? != Some(state.token) {
         return Ok(Stored::Overtaken);
     }
+    fail_point!("fill-token-checked", |_| std::process::abort());
     file::replace(&place.state(), &encode(state)?)?;
     fail_point!("fill-state-written", |_| std::process::abort());
     Ok(Stored::Stored)

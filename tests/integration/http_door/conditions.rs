@@ -24,9 +24,12 @@ fn set(door: &Door, name: &str, content: &[u8], modified: SystemTime) {
     fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
 }
 
-/// The parts of a multipart answer: each part's fields, by lower-case name, and its bytes.
+/// A part of a multipart answer: its fields, by lower-case name, and its bytes.
+type Part = (Vec<(String, String)>, Vec<u8>);
+
+/// The parts of a multipart answer.
 #[track_caller]
-fn parts(answer: &Answer) -> Vec<(Vec<(String, String)>, Vec<u8>)> {
+fn parts(answer: &Answer) -> Vec<Part> {
     let boundary = answer.header("content-type").strip_prefix("multipart/byteranges; boundary=").expect("a multipart answer");
     let delimiter = format!("\r\n--{boundary}");
     let body = answer.body.as_ref();
@@ -198,7 +201,9 @@ async fn curl_resumes_takes_parts_and_asks_whether_it_is_newer() {
     let status = |date: &str| curl(&["-z", date, "-o", "/dev/null", "-w", "%{http_code} %{size_download}", &url]);
     assert_eq!(status("Sun, 06 Nov 1994 08:49:37 GMT"), "304 0");
     assert_eq!(status("Sun, 06 Nov 1994 08:49:36 GMT"), "200 10");
-    assert!(status("-Sun, 06 Nov 1994 08:49:36 GMT").starts_with("412 "), "it was modified since");
+    assert_eq!(status("-Sun, 06 Nov 1994 08:49:38 GMT"), "200 10");
+    // To this curl itself says 304, of our 412.
+    assert_eq!(status("-Sun, 06 Nov 1994 08:49:36 GMT"), "304 0");
     // The tag that curl keeps beside a file.
     let etags = out.path().join("etag");
     let kept = ["--etag-save", &text(&etags), "--etag-compare", &text(&etags), "-o", "/dev/null", "-w", "%{http_code}", &url];

@@ -402,14 +402,23 @@ impl Cache {
 
     /// Our clock as corrected by the record's.
     fn record_time(&self, now: Moment) -> Timestamp {
-        Timestamp::from_millis(now.wall.as_millis().saturating_add_signed(self.ahead_millis.load(Ordering::Relaxed)))
+        self.corrected(now.wall)
     }
 
-    fn correct_clock(&self, bounds: Option<ClockBounds>) {
-        if let Some(bounds) = bounds {
-            let ahead_millis = bounds.correct(self.ahead_millis.load(Ordering::Relaxed));
-            self.ahead_millis.store(ahead_millis, Ordering::Relaxed);
-        }
+    fn corrected(&self, wall: Timestamp) -> Timestamp {
+        Timestamp::from_millis(wall.as_millis().saturating_add_signed(self.ahead_millis.load(Ordering::Relaxed)))
+    }
+
+    /// Learns how far the record's clock is ahead, and answers when it was asked by that clock, in better knowledge: `now` is when
+    /// somebody began to ask, and `asked_at` what was believed then.
+    ///
+    /// Our clock may have been set back in between, and the bounds are of what it was afterwards; so the earlier reading counts. A
+    /// time that is too early costs a confirmation, one that is too late lets everybody believe for longer than they may.
+    fn correct_clock(&self, bounds: ClockBounds, now: Moment, asked_at: Timestamp) -> Timestamp {
+        let ahead_millis = bounds.correct(self.ahead_millis.load(Ordering::Relaxed));
+        self.ahead_millis.store(ahead_millis, Ordering::Relaxed);
+        let corrected = self.corrected(now.wall.min(bounds.asked));
+        if bounds.are_crossed() { corrected.min(asked_at) } else { corrected }
     }
 
     fn floors(&self) -> MutexGuard<'_, Floors> {

@@ -115,9 +115,9 @@ impl<'a> Fill<'a> {
         self.timings.record = Some(stopwatch.elapsed());
         self.cache.guard.answered(&answer, self.ask.now);
         let fetched = answer.map(|answer| {
-            self.cache.correct_clock(answer.clock);
-            // The same time, in better knowledge of what the record calls it.
-            self.asked_at = self.cache.record_time(self.ask.now);
+            if let Some(bounds) = answer.clock {
+                self.asked_at = self.cache.correct_clock(bounds, self.ask.now, self.asked_at);
+            }
             answer.fetched
         });
         match (fetched, in_hand) {

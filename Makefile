@@ -67,6 +67,10 @@ bench: .venv/installed ## Measure what answers cost and what memory keeps, as do
 	@$(BENCH) --bench speed -- $(PARTS)
 	$(if $(PARTS),,@$(BENCH) --bench policies)
 
+.PHONY: bench-frames
+bench-frames: ## Measure what tables in other forms and slices of them cost; builds polars, optimised, first
+	@$(CARGO) bench --locked --profile deploy --no-default-features --features frames --bench frames
+
 # How many keys; a million takes 16 GB of disk for a while.
 SCALE ?= 10000 100000
 .PHONY: bench-scale

@@ -171,6 +171,16 @@ pub enum Error {
         /// What the parser said.
         reason: String,
     },
+    /// The part of a table that is asked for does not fit it. Mend the query.
+    #[error("`{parameter}` {reason}")]
+    BadSlice {
+        /// The object.
+        key: Key,
+        /// Which parameter of the query.
+        parameter: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no such function. Use one of those named.
     #[error("there is no function `{name}`; there are: {known}")]
     UnknownFunction {

@@ -11,10 +11,13 @@ use crate::function::Registry;
 use crate::record::Presign;
 
 mod cache_control;
+mod coding;
 mod conditional;
 mod digest;
+mod etag;
 mod form;
 mod multipart;
+mod negotiate;
 mod objects;
 mod outgoing;
 mod oversize;
@@ -23,6 +26,9 @@ mod range;
 mod representation;
 mod router;
 mod status_header;
+mod stored;
+#[cfg(feature = "frames")]
+mod table;
 mod target;
 mod telemetry;
 mod v1;

@@ -1,7 +1,5 @@
 //! Plain URLs: `/cache/{key}` and, the same for every verb, `/cache?path=KEY`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -16,10 +14,14 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::freshness::{Demand, Source};
 use crate::http::conditional::Condition;
+#[cfg(not(feature = "frames"))]
+use crate::http::negotiate::Chosen;
 use crate::http::problem::Problem;
 use crate::http::representation::{Call, Representation, bodiless, refuse};
+#[cfg(feature = "frames")]
+use crate::http::table::{self, Choice, Wanted};
 use crate::http::target::ENCODED_IN_PATH;
-use crate::http::{Api, ask, cache_control, conditional, date, status_header, target, telemetry};
+use crate::http::{Api, ask, cache_control, conditional, date, status_header, stored, target, telemetry};
 use crate::key::Key;
 
 /// How often an object that changes before its first byte is read again.
@@ -58,21 +60,22 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     answer(call, &mut read).await.map_err(Problem::from)
 }
 
+#[cfg(feature = "frames")]
 async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
-    let entry = Arc::clone(&read.entry);
-    let form = Representation::stored(&entry, read.age, call.ask.now.wall);
-    let response = match call.judge(Some(&form)) {
-        Condition::Met => form.send(call, read, &entry.body, entry.facts.size).await?,
-        unmet => refuse(call.key, unmet),
+    let choice = match Choice::of(call.request, call.key, &read.entry.facts) {
+        Ok(choice) => choice,
+        Err(problem) => return Ok(problem.into_response()),
     };
-    Ok(described(response, call, &form, read))
+    match &choice.wanted {
+        Wanted::Stored => stored::answer(call, read, choice.format).await,
+        // In a box, as what few ask for.
+        Wanted::Table(wish) => Box::pin(table::answer(call, read, &choice, wish)).await,
+    }
 }
 
-/// Says which representation an answer is of, and where that came from.
-fn described(mut response: Response, call: Call<'_>, form: &Representation<'_>, read: &Read) -> Response {
-    form.describe(response.headers_mut());
-    status_header::write(response.headers_mut(), call.key, read, &[]);
-    response
+#[cfg(not(feature = "frames"))]
+async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
+    stored::answer(call, read, Chosen::Always).await
 }
 
 /// The refusal of a request that would change what is cached, where its conditions are not met by what a read finds there;
@@ -94,7 +97,7 @@ async fn refusal(call: Call<'_>) -> Result<Option<Response>, Problem> {
     };
     let form = Representation::stored(&read.entry, read.age, call.ask.now.wall);
     let condition = call.judge(Some(&form));
-    Ok((condition != Condition::Met).then(|| described(refuse(call.key, condition), call, &form, &read)))
+    Ok((condition != Condition::Met).then(|| form.described(refuse(call.key, condition), call, &read, &[])))
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.

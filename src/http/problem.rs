@@ -122,6 +122,15 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-parameter", "A parameter does not fit", format_args!("`{name}` {reason}"))
     }
 
+    /// `known` are the forms that there are, with their media types.
+    #[cfg(feature = "frames")]
+    pub(super) fn not_acceptable(key: &Key, wanted: &str, known: &str) -> Self {
+        let detail = format_args!("{wanted}; these are the formats, for `?format=` and Accept: {known}");
+        let mut problem = Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "Not in such a format", detail);
+        problem.headers.insert(http::header::VARY, HeaderValue::from_static("accept"));
+        problem.about(Some(key.as_str()))
+    }
+
     pub(super) fn bad_form(reason: impl fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-form", "The body is not a form of this API", reason)
     }
@@ -236,11 +245,12 @@ fn judge(error: &Error) -> (StatusCode, &'static str, &'static str, &'static str
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown-format", "Not a format to compute on", "its bytes are at /cache/KEY")
         }
         Error::Unparsable { .. } => (
-            StatusCode::UNPROCESSABLE_ENTITY,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unparsable",
             "The object does not parse",
             "mend it in the record; its bytes are at /cache/KEY",
         ),
+        Error::BadSlice { .. } => (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter does not fit", "mend the query"),
         Error::UnknownFunction { .. } => (StatusCode::NOT_FOUND, "unknown-function", "No such function", "call one of these"),
         Error::InvalidArgument { .. } => {
             (StatusCode::BAD_REQUEST, "invalid-argument", "An argument does not fit", "mend the call")
@@ -265,7 +275,8 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::Deadline { key }
         | Error::NotWritten { key, .. }
         | Error::UnknownFormat { key, .. }
-        | Error::Unparsable { key, .. } => Some(key),
+        | Error::Unparsable { key, .. }
+        | Error::BadSlice { key, .. } => Some(key),
         Error::InvalidKey(_)
         | Error::NotListed { .. }
         | Error::Tier { .. }

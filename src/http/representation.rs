@@ -3,7 +3,8 @@
 //! The stored bytes are one representation; each form that is made of them is another, with a tag of its own. Who adds one says
 //! what it is before a byte of it is made ([`Representation`]), has the conditions judged ([`Call::judge`]), and makes the bytes
 //! only where they are [`Condition::Met`], for [`Representation::send`]. What comes instead of bytes is [`refuse`]'s. On any answer
-//! [`Representation::describe`] then says which representation it is of. `answer` in `objects.rs` goes this way.
+//! [`Representation::described`] then says which representation it is of. [`Representation::answer`] does all of it, for a body that is
+//! there already.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -31,7 +32,7 @@ use crate::http::outgoing::Outgoing;
 use crate::http::oversize::Source;
 use crate::http::problem::Problem;
 use crate::http::range::Selection;
-use crate::http::{Api, date};
+use crate::http::{Api, date, status_header};
 use crate::key::Key;
 
 /// Whoever opens a body in a browser opens it in a room of its own: no script of it runs, nothing is loaded for it.
@@ -88,6 +89,25 @@ impl<'a> Representation<'a> {
         Self { validators, content_type, content_encoding, ranges: Ranges::Given, vary: None, now }
     }
 
+    /// Answers a GET or HEAD with `body`, which has `size` bytes and is there already, or as its conditions say.
+    ///
+    /// # Errors
+    /// As [`crate::cache::Cache::open`].
+    pub async fn answer(&self, call: Call<'_>, read: &mut Read, body: &Bytes, size: u64) -> Result<Response, Error> {
+        let response = match call.judge(Some(self)) {
+            Condition::Met => self.send(call, read, body, size).await?,
+            unmet => refuse(call.key, unmet),
+        };
+        Ok(self.described(response, call, read, &[]))
+    }
+
+    /// Says of an answer which representation it is of, where that came from, and how long `more` took.
+    pub fn described(&self, mut response: Response, call: Call<'_>, read: &Read, more: &[(&'static str, Duration)]) -> Response {
+        self.describe(response.headers_mut());
+        status_header::write(response.headers_mut(), call.key, read, more);
+        response
+    }
+
     /// Answers a GET or HEAD whose conditions are met with `body`, which has `size` bytes, or with the parts of it that are asked
     /// for. What is too large for memory is opened only if somebody will read it.
     ///
@@ -129,7 +149,7 @@ impl<'a> Representation<'a> {
     }
 
     /// Says which representation an answer is, or is about.
-    pub fn describe(&self, headers: &mut HeaderMap) {
+    fn describe(&self, headers: &mut HeaderMap) {
         if let Ok(etag) = HeaderValue::from_str(self.validators.etag) {
             headers.insert(ETAG, etag);
         }

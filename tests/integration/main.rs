@@ -7,6 +7,8 @@ mod doctor;
 mod doctor_aws;
 mod doctor_roles;
 #[cfg(feature = "frames")]
+mod formats;
+#[cfg(feature = "frames")]
 mod functions;
 #[cfg(feature = "frames")]
 mod golden;
@@ -33,6 +35,8 @@ mod sam_events;
 mod semantics;
 mod servers;
 mod settings;
+#[cfg(feature = "frames")]
+mod slices;
 mod support;
 mod sweep;
 mod template;

@@ -46,7 +46,7 @@ const OBJECT: [u8; 4096] = [b'7'; 4096];
 const OBJECT_KEY: &str = "object.json";
 
 /// What is measured, a row or some, by name: `make bench PARTS="http cold"` measures these alone.
-const PARTS: [(&str, fn() -> BoxFuture<'static, Vec<Row>>); 10] = [
+const PARTS: [(&str, Measure); 10] = [
     ("read", || Box::pin(read::rows())),
     ("http", || Box::pin(http_door::rows())),
     ("lambda", || Box::pin(lambda_door::rows())),
@@ -58,6 +58,9 @@ const PARTS: [(&str, fn() -> BoxFuture<'static, Vec<Row>>); 10] = [
     ("cold", || Box::pin(cold::rows())),
     ("resident", || Box::pin(resident::rows())),
 ];
+
+/// Makes the rows of a part.
+type Measure = fn() -> BoxFuture<'static, Vec<Row>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {

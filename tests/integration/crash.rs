@@ -266,7 +266,7 @@ async fn a_directory_that_is_full_costs_no_read() {
     // With room again, nothing of the half is served.
     let server = place.serve(&[]).await;
     let answer = get(server.address(), &format!("/cache/{KEY}")).await;
-    assert!(answer.body == body.as_bytes() && answer.header("cache-status").ends_with("stored"), "{:?}", answer.headers);
+    assert!(answer.body == body.as_bytes() && answer.header("cache-status").contains("; stored"), "{:?}", answer.headers);
 }
 
 #[tokio::test]

@@ -191,7 +191,10 @@ pub async fn a_body_too_large_to_be_held_is_opened(record: &dyn Record, site: &d
     assert!(head.facts.checksum.is_none_or(|checksum| checksum == Checksum::of(&body)), "{head:?}");
     assert_eq!(fetch(record, &key, Some(&head.version)).await, Fetched::Unchanged);
     let other = Version { etag: "\"another\"".into(), ..head.version.clone() };
-    assert_eq!(fetch_large(record, &key, Some(&other)).await, head);
+    // A directory calls the same bytes something else once they are quiet.
+    let again = fetch_large(record, &key, Some(&other)).await;
+    assert_eq!(again.facts, head.facts);
+    assert_eq!(fetch(record, &key, Some(&again.version)).await, Fetched::Unchanged);
     let read = open(record, &key, &head.version, 0..head.facts.size).await.expect("the whole");
     assert!(read == body, "another body of {} bytes", read.len());
     site.put(&key, body.slice(1..), "application/vnd.apache.parquet").await;

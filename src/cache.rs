@@ -29,11 +29,13 @@ mod floor;
 mod large;
 mod lease;
 mod look;
+mod page;
 mod spool;
 mod whole;
 
 pub use answer::{Ask, Read, Served, Timings};
 pub use counters::Counts;
+pub use page::{CacheLine, CachePage, RecordLine, RecordPage};
 
 use counters::Counters;
 use epochs::Epochs;

@@ -10,19 +10,27 @@ use crate::freshness::{Deadline, Moment};
 use crate::function::Registry;
 use crate::record::Presign;
 
+mod batch;
 mod conditional;
+mod docs;
 mod form;
+mod guard;
+mod incoming;
+mod listing;
 mod objects;
+mod openapi;
 mod outgoing;
 mod oversize;
 mod problem;
 mod range;
 mod router;
+mod routes;
 mod status_header;
 mod target;
 mod telemetry;
 mod v1;
 
+pub use guard::{Access, Answering, Guard, Guarded, Reach, TokenDigest};
 pub use oversize::{Oversize, instead};
 pub use problem::{Problem, RefusedBy};
 pub use router::router;

@@ -25,7 +25,7 @@ use crate::http::outgoing::Outgoing;
 use crate::http::oversize::Source;
 use crate::http::problem::Problem;
 use crate::http::range::Part;
-use crate::http::{Api, ask, conditional, status_header, target, telemetry};
+use crate::http::{Api, ask, conditional, listing, status_header, target, telemetry};
 use crate::key::Key;
 
 /// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
@@ -40,11 +40,10 @@ pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<R
         return get(state, request).await;
     }
     let State(api) = state;
-    Ok(if request.method() == Method::HEAD {
-        telemetry::head(&api.cache).await.into_response()
-    } else {
-        telemetry::list(&api.cache, ask(request.extensions()).now).await.into_response()
-    })
+    if request.method() == Method::HEAD {
+        return Ok(telemetry::head(&api.cache).await.into_response());
+    }
+    listing::list(&api, request.uri(), ask(request.extensions())).await
 }
 
 /// `GET`, `HEAD`: the body as it is in the record, or the part of it that a GET asks for. Preconditions come before ranges.

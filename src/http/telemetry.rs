@@ -1,4 +1,4 @@
-//! What the service says of itself: `/health`, `/stats`, and `/cache` without a key.
+//! What the service says of itself: `/health`, `/stats`, and `HEAD /cache`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Head};
-use crate::freshness::Moment;
 use crate::http::Api;
 
 /// `GET /health`: the process answers. Says nothing of the record, so that nobody restarts us for its sake.
@@ -33,18 +32,4 @@ pub(super) async fn head(cache: &Arc<Cache>) -> impl IntoResponse + use<> {
         ("cache-api-misses", head.counts.misses()),
     ];
     figures.map(|(name, figure)| (HeaderName::from_static(name), HeaderValue::from(figure)))
-}
-
-/// `GET /cache`: {"keys": [{"key", "size" in bytes, "etag", "last_modified", "age" in seconds}]}, by key.
-pub(super) async fn list(cache: &Arc<Cache>, now: Moment) -> Json<Value> {
-    let lines = cache.list().await.into_iter().map(|line| {
-        json!({
-            "key": line.key,
-            "size": line.size,
-            "etag": &*line.version.etag,
-            "last_modified": httpdate::fmt_http_date(line.version.last_modified.into()),
-            "age": now.wall.since(line.confirmed_at).as_secs(),
-        })
-    });
-    Json(json!({ "keys": lines.collect::<Vec<_>>() }))
 }

@@ -6,7 +6,9 @@ mod deploy;
 mod doctor;
 mod doctor_aws;
 mod doctor_roles;
+#[cfg(feature = "frames")]
 mod functions;
+#[cfg(feature = "frames")]
 mod golden;
 mod house;
 mod http_door;
@@ -28,9 +30,11 @@ mod record_s3;
 mod refreshed;
 mod sam_events;
 mod semantics;
+mod serve_safety;
 mod servers;
 mod settings;
 mod support;
+mod surface;
 mod sweep;
 mod template;
 mod tier_conformance;

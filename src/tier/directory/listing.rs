@@ -8,7 +8,7 @@ use crate::key::{Key, Prefix};
 use crate::tier::directory::file::{self, found};
 use crate::tier::directory::layout::{BodyName, Disk};
 use crate::tier::directory::look::decode;
-use crate::tier::{Listed, Usage};
+use crate::tier::{Line, Lines, Listed, Usage, Wanted};
 
 impl Disk {
     /// The keys that have a state, doubted ones too.
@@ -19,6 +19,18 @@ impl Disk {
             Ok(())
         })?;
         Ok(lines)
+    }
+
+    /// A page of them.
+    pub fn page(&self, wanted: Wanted) -> io::Result<Vec<Line>> {
+        let mut lines = Lines::new(wanted);
+        self.walk(|dir| {
+            if let Some(listed) = file::read_small(&dir.join("state.json"))?.and_then(|bytes| line(dir, &bytes)) {
+                lines.add(listed);
+            }
+            Ok(())
+        })?;
+        Ok(lines.into_lines())
     }
 
     /// Views are further names of the bodies, and not counted.

@@ -26,6 +26,7 @@ mod epochs;
 mod fill;
 mod flight;
 mod floor;
+mod guard;
 mod large;
 mod lease;
 mod look;
@@ -35,6 +36,7 @@ mod whole;
 
 pub use answer::{Ask, Read, Served, Timings};
 pub use counters::Counts;
+pub use guard::RecordHealth;
 pub use page::{CacheLine, CachePage, RecordLine, RecordPage};
 
 use counters::Counters;
@@ -42,6 +44,7 @@ use epochs::Epochs;
 use fill::{Fill, Filled, Landed, Under};
 use flight::Flights;
 use floor::Floors;
+use guard::{Admission, Guard};
 use look::{Grounds, Sight};
 
 /// Answers from memory, else from the shared tier, else from the record.
@@ -59,6 +62,7 @@ pub struct Cache {
     makers: Arc<Semaphore>,
     /// How far the record's clock is ahead of ours.
     ahead_millis: AtomicI64,
+    guard: Guard,
     counters: Counters,
 }
 
@@ -78,6 +82,7 @@ impl Cache {
             makings: Flights::default(),
             makers: Arc::new(Semaphore::new(cores)),
             ahead_millis: AtomicI64::new(0),
+            guard: Guard::default(),
             counters: Counters::default(),
         })
     }
@@ -208,6 +213,7 @@ impl Cache {
             directory_bytes: directory.bytes,
             directory_health: self.shared.as_ref().map(|shared| shared.health()),
             directory_upkeep: self.shared.as_ref().map(|shared| shared.upkeep()),
+            record_health: self.guard.health(),
             counts: self.counters.counts(),
         }
     }
@@ -226,6 +232,7 @@ impl Cache {
 
     async fn read_uncounted(self: &Arc<Self>, key: &Key, ask: Ask, past: Past) -> Result<Read> {
         let mut timings = Timings::default();
+        let mut leave = None;
         loop {
             let held = self.memory.held(key);
             if past == Past::Welcome
@@ -240,6 +247,22 @@ impl Cache {
                 Sight::Ask(grounds) => grounds,
                 Sight::Failed(error) => return Err(error),
             };
+            if past == Past::Welcome && leave.is_none() {
+                match self.guard.admit(ask.now) {
+                    Admission::Asks(to_ask) => leave = to_ask,
+                    Admission::Spared => {
+                        if let Some((held, tier)) = Box::pin(self.spare(key, ask.now)).await {
+                            return self.answer(
+                                key,
+                                &held,
+                                Served::Stale(tier),
+                                ask,
+                                Handed { collapsed: false, stored: true, timings },
+                            );
+                        }
+                    }
+                }
+            }
             let request = Request { token: grounds.token, now: ask.now };
             let place = self.fills.join_if(
                 key,
@@ -362,6 +385,8 @@ pub struct Head {
     pub directory_health: Option<Health>,
     /// How the shared directory keeps within its budget; `None` without one.
     pub directory_upkeep: Option<Upkeep>,
+    /// How the record does.
+    pub record_health: RecordHealth,
     /// What has been answered.
     #[serde(flatten)]
     pub counts: Counts,

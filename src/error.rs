@@ -228,6 +228,11 @@ impl Error {
         texts.join(": ")
     }
 
+    /// Whether the record gave no answer, or asks to be left alone: the next question is likely to end so too.
+    pub fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Unreachable { .. } | Self::Deadline { .. })
+    }
+
     /// Whether a stale entry may stand in: the record could not be asked, and did not say no.
     pub fn lets_stale_stand_in(&self) -> bool {
         matches!(

@@ -1,8 +1,12 @@
-//! When an answer may be given without asking: moments, ages, the record's clock. Pure; asks nobody for the time.
+//! When an answer may be given without asking: moments, ages, the record's clock, what fails. Pure; asks nobody for the time.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+mod breaker;
+
+pub use breaker::{Breaker, Leave, PAUSE};
 
 /// How much two instances' ideas of the record's time may differ and still be called the same.
 pub const CLOCK_SLACK: Duration = Duration::from_secs(2);
@@ -64,6 +68,25 @@ impl Moment {
     /// The time from `earlier` to here, by the clock that says more; zero where `earlier` is later by both.
     pub fn since(self, earlier: Self) -> Duration {
         self.wall.since(earlier.wall).max(self.monotonic.saturating_duration_since(earlier.monotonic))
+    }
+}
+
+/// What a clock said, for whoever asks how long ago that was.
+pub trait Reading: Copy {
+    /// The time from `earlier` to here; zero where `earlier` is later.
+    fn since(self, earlier: Self) -> Duration;
+}
+
+impl Reading for Moment {
+    fn since(self, earlier: Self) -> Duration {
+        Self::since(self, earlier)
+    }
+}
+
+/// The time since any one start.
+impl Reading for Duration {
+    fn since(self, earlier: Self) -> Duration {
+        self.saturating_sub(earlier)
     }
 }
 

@@ -24,7 +24,7 @@ pub use blocks::Blocks;
 pub use directory::DirectoryTier;
 pub use health::Health;
 pub use large::{Incoming, LargeBodies};
-pub use lease::{Lease, LeaseMark, Leased, Leases};
+pub use lease::{Errand, Lease, LeaseMark, Leased, Leases};
 pub use memory::MemoryTier;
 pub use page::{Line, Lines, Wanted};
 pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
@@ -127,7 +127,9 @@ pub trait SharedTier: Tier + Leases + LargeBodies {
     /// `NotWritten`; then the doubt has failed.
     async fn doubt(&self, key: &Key) -> Result<Doubted>;
 
-    /// As doubt, and takes away what is held. The same as [`Tier::remove`].
+    /// As doubt, and takes away what is held, the body of a state that somebody may still write late too: a state under another
+    /// token than the current one may stand in for the record only while [`LargeBodies::open`] finds its body. The same as
+    /// [`Tier::remove`].
     ///
     /// # Errors
     /// `NotWritten`; then the eviction has failed.

@@ -15,12 +15,14 @@ from collections import deque, namedtuple
 
 M = 1                                         # MEMORY_MAX_AGE, in ticks; LOCAL_MAX_AGE is the rule L
 
-W = namedtuple("W", "rec sup clock tok state epoch shard bodies lock uid insts procs doubts kd n")
+# evw: evictions whose token is written, evr: the latest that has returned (ghosts, for what may stand in)
+W = namedtuple("W", "rec sup clock tok state epoch shard bodies lock uid insts procs doubts kd n evw evr", defaults=(0, 0))
 I = namedtuple("I", "mem floor seen lo")      # lo: ghost, the lowest place in history it may still serve
 P = namedtuple("P", "kind inst pc v left")
-V = namedtuple("V", "start e t s asked idx file name conf held mine fl made cap")
-St = namedtuple("St", "name conf tag file at")  # at: when the record was asked (order), conf: for freshness
-Mem = namedtuple("Mem", "name conf tag epoch at asked")   # asked: when this instance itself asked the record
+# ev: how many evictions had written their token when the record was asked; er: evr when the read began; num: which eviction this is
+V = namedtuple("V", "start e t s asked idx file name conf held mine fl made cap ev er num", defaults=(0, 0, 0))
+St = namedtuple("St", "name conf tag file at ev", defaults=(0,))  # at: when the record was asked (order), conf: for freshness
+Mem = namedtuple("Mem", "name conf tag epoch at asked ev", defaults=(0,))   # asked: when this instance itself asked the record
 N = namedtuple("N", "chg tick crash wipe drop expire other evict keydel")   # budgets of the environment
 V0 = V(0, None, None, None, None, None, None, None, None, None, False, None, False, None)
 GONE = None
@@ -53,6 +55,9 @@ RULES = dict(                                 # every rule in force: the mended 
     forget="state",                           # 404: "state" as the model was; "design": all goes, no epoch; "evict": ours
     retire="aside",                           # taking a directory away: "design": no epoch; "noepoch": ours without them; "aside": ours
     nocache=False,                            # a read may ask although the state is believed
+    standin=None,                             # where the record fails: "hand": any body in hand stands in; "file": ours
+    evict_bodies="all",                       # which bodies an eviction takes away: "named" by the state, or "all"
+    absent=False,                             # a 404 forbids to stand in as an eviction does
     progress=True,                            # check that nobody waits for a frozen holder
 )
 
@@ -63,14 +68,15 @@ class Bad(Exception):
 
 class Model:
     def __init__(self, names, readers, doubters=1, sweepers=0, reads=2, chg=1, tick=0, crash=0, wipe=0, drop=0,
-                 expire=0, other=0, evict=0, keydel=0, retirers=0, **rules):
+                 expire=0, other=0, evict=0, keydel=0, retirers=0, evictors=0, **rules):
         self.names, self.c = names, {**RULES, **rules}
         k = max(readers) + 1
         procs = [P("R", i, "idle", V0, reads) for i in readers]
         procs += [P("D", j % k, "idle", V0, 1) for j in range(doubters)]
-        self.calm = not (sweepers or wipe or evict or keydel or retirers)
+        self.calm = not (sweepers or wipe or evict or keydel or retirers or evictors or self.c["absent"])
         procs += [P("S", 0, "idle", V0, 1) for _ in range(sweepers)]
         procs += [P("K", 0, "idle", V0, 1) for _ in range(retirers)]
+        procs += [P("E", 0, "idle", V0, 1) for _ in range(evictors)]
         first = 0 if self.c["epoch_value"] == "counter" else 1
         self.init = W(0, (), 0, None, None, first, 1 if self.c["shards"] else None, frozenset(), None, 2, (I(None, None, None, 0),) * k, tuple(procs),
                       (), 0, N(min(chg, len(names) - 1), tick, crash, wipe, drop, expire, other, evict, keydel))
@@ -129,7 +135,7 @@ class Model:
     # -- who can move -------------------------------------------------------------------------------------
     def steps(self, w):
         for p, pr in enumerate(w.procs):
-            f = {"R": self.reader, "D": self.doubter, "S": self.sweeper, "K": self.retirer}[pr.kind]
+            f = {"R": self.reader, "D": self.doubter, "S": self.sweeper, "K": self.retirer, "E": self.evictor}[pr.kind]
             if pr.pc != "idle" or pr.left:
                 yield from f(w, p, pr)
         n = w.n
@@ -145,7 +151,7 @@ class Model:
                 for p, pr in enumerate(w.procs):
                     if pr.inst == i and pr.pc != "idle":
                         lock = None if lock == p else lock
-                        again = 1 if pr.kind == "D" else pr.left     # an event that was not answered comes again
+                        again = 1 if pr.kind in "DE" else pr.left     # an event that was not answered comes again
                         x = self.proc(x, p, pc="idle", v=V0, left=again)
                 yield f"crash {i}", x._replace(lock=lock)
         if n.wipe:
@@ -179,7 +185,7 @@ class Model:
             return self.proc(world, p, pc=to, v=world.procs[p].v._replace(**kw))
 
         if pc == "idle":
-            w = go(w, "epoch", start=w.clock)
+            w = go(w, "epoch", start=w.clock, er=w.evr)
             m, s = x.mem, x.seen
             if m and s and w.clock - s[1] < M and s[-1 if c["shards"] else 0] == m.epoch and m.epoch is not None and self.fresh(w, i, m.conf) or (
                     m and c["record_vouches"] and w.clock - m.asked < M):
@@ -242,7 +248,7 @@ class Model:
                 yield f"{me} overtaken by another read: ask", go(w, "ask", held=None)
                 return
             e = v.e if c["reader_epoch"] == "before" else w.epoch
-            w = self.inst(w, i, mem=Mem(s.name, s.conf, v.t, e, s.at, -9))
+            w = self.inst(w, i, mem=Mem(s.name, s.conf, v.t, e, s.at, -9, s.ev))
             if c["look_time"] == "lift":
                 w = self.inst(w, i, seen=(e, w.clock))
             yield f"{me} lifts and serves {s.name}", self.serve(w, p, s.name, s.at)
@@ -251,11 +257,15 @@ class Model:
         elif pc == "mint":
             yield f"{me} writes doubt token {w.uid}", go(w._replace(tok=w.uid, uid=w.uid + 1), "ask", t=w.uid, made=not self.there(w))
         elif pc == "ask":
+            if c["standin"]:
+                yield from self.stand_in(w, p, me)
             name = self.names[w.rec]
+            num = w.evw + 1 if c["absent"] and name is GONE else 0
+            w = w._replace(evw=max(w.evw, num))
             at = w.clock if c["order_clock"] == "record" else self.now(w, i)
             conf = self.now(w, i) if c["order_clock"] == "local" else w.clock
             cond = v.s.name if v.s and v.s.name is not GONE and (v.held or not c["cond_needs_body"]) else None
-            w = go(w, "store", asked=at, idx=w.rec, name=name, conf=conf, fl=x.floor)
+            w = go(w, "store", asked=at, idx=w.rec, name=name, conf=conf, fl=x.floor, ev=w.evw, num=num)
             if name is not GONE and name == cond:
                 if v.s.file not in w.bodies and v.held is None:
                     raise Bad("6 stuck: the record says 304 and nobody has the body")
@@ -279,7 +289,7 @@ class Model:
                 yield f"{me} forgets nothing: the token moved", go(w, "hand")
             elif c["forget"] == "design":
                 yield f"{me} forgets", go(w, "fdesign")
-            elif w.state is not None:
+            elif w.state is not None or not v.made and w.bodies and c["evict_bodies"] == "all":
                 yield f"{me} forgets what is held", go(w, "ftoken")
             elif v.made or c["forget"] == "anyone":
                 yield f"{me} takes its token back", go(w, "fcapture")
@@ -299,7 +309,9 @@ class Model:
             else:
                 yield f"{me} renames token {w.tok} away", go(w._replace(tok=None), "frestore", cap=w.tok)
         elif pc == "frestore":
-            if v.cap == v.t or w.tok is not None:
+            if v.cap == v.t and w.bodies and c["evict_bodies"] == "all":
+                yield f"{me} takes away the bodies that came meanwhile", w._replace(bodies=frozenset())
+            elif v.cap == v.t or w.tok is not None:
                 yield f"{me} drops token {v.cap}, and the directory if empty", go(w, "hand")
             else:
                 yield f"{me} puts token {v.cap} back", go(w._replace(tok=v.cap), "hand")
@@ -324,7 +336,7 @@ class Model:
             yield f"{me} the key's directory went: not stored", go(w, "hand")
         elif pc == "write":
             conf = v.conf if c["conf_time"] == "before" else self.now(w, i)
-            w = w._replace(state=St(v.name, conf, v.t, v.file, v.asked))
+            w = w._replace(state=St(v.name, conf, v.t, v.file, v.asked, v.ev))
             yield f"{me} writes state {v.name} under {v.t}", go(self.unlock(w, p), "hand", conf=conf)
         elif pc == "hand":
             f = x.floor
@@ -335,8 +347,34 @@ class Model:
             stored = w.state is not None and w.state.tag == v.t and w.state.name == v.name
             if c["announce"] and not stored and not c["vouch_unstored"]:
                 e = None
-            w = self.inst(w, i, mem=Mem(v.name, v.conf, v.t, e, v.asked, v.asked))
+            w = self.inst(w._replace(evr=max(w.evr, v.num)), i, mem=Mem(v.name, v.conf, v.t, e, v.asked, v.asked, v.ev))
             yield f"{me} serves {v.name}", self.serve(w, p, v.name, v.asked)
+
+    def stand_in(self, w, p, me):
+        """The record gives no answer: what is in hand stands in. Checks invariant 2, and that none does after an eviction."""
+        pr = w.procs[p]
+        i, v, s, m = pr.inst, pr.v, pr.v.s, w.insts[pr.inst].mem
+        if s is None:                                 # not evicted: memory holds it under the current token, it could not be stored
+            name, at, ev, where = (m.name, m.at, m.ev, "memory") if m and m.tag == v.t else (GONE, 0, 0, "")
+        else:
+            where = "memory" if m and m.name == s.name else "its body" if v.held and v.held is not True else ""
+            name, at, ev = s.name if where else GONE, s.at, s.ev
+            if self.c["standin"] == "file" and s.tag != v.t and s.file not in w.bodies:
+                name = GONE
+            if not self.floor_ok(w.insts[i], s):
+                name = GONE
+        if name is GONE:
+            yield f"{me} asks: no answer, an error", self.proc(w, p, pc="idle", v=V0, left=pr.left - 1)
+            return
+        if ev < v.er:
+            raise Bad(f"5 stands in after an eviction: {name}, from {where}")
+        lo = w.insts[i].lo
+        j = next((j for j in range(lo, w.rec + 1) if self.names[j] == name), None)
+        if j is None:
+            raise Bad(f"2 backwards: instance {i} served {name} after a later version")
+        floor = w.insts[i].floor
+        w = self.inst(w, i, lo=j, floor=(name, max(at, floor[1]) if floor else at))
+        yield f"{me} asks: no answer, {name} stands in from {where}", self.proc(w, p, pc="idle", v=V0, left=pr.left - 1)
 
     def two_levels(self, w, p, x, me, go):
         """Root unchanged: the shard's epoch read before still holds. Moved: read the shard's, in a step of its own."""
@@ -455,6 +493,30 @@ class Model:
         else:
             yield f"{me} drops the token, and the directory if empty", done(w)
 
+    # -- an eviction, step by step ---------------------------------------------------------------------------
+    def evictor(self, w, p, pr):
+        pc, v, me = pr.pc, pr.v, f"E{p}@{pr.inst}"
+
+        def go(world, to, **kw):
+            return self.proc(world, p, pc=to, v=v._replace(**kw))
+
+        def done(world, num):
+            return self.proc(world._replace(evr=max(world.evr, num)), p, pc="idle", v=V0, left=pr.left - 1)
+
+        if pc == "idle" and not self.there(w):
+            yield f"{me} makes the key's directory: nobody holds it; the eviction returns", done(w._replace(evw=w.evw + 1), w.evw + 1)
+        elif pc == "idle":
+            x = w._replace(tok=w.uid, uid=w.uid + 1, evw=w.evw + 1)
+            yield f"{me} writes token {w.uid}", go(x, "state", num=x.evw)
+        elif pc == "state":
+            yield f"{me} removes the state", go(w._replace(state=None), "body", file=w.state and w.state.file)
+        elif pc == "body":
+            gone = w.bodies if self.c["evict_bodies"] == "all" else {v.file}
+            yield f"{me} takes away {'every body' if self.c['evict_bodies'] == 'all' else v.file}", go(
+                w._replace(bodies=w.bodies - gone), "epoch", file=None)
+        else:
+            yield f"{me} writes epoch {w.uid}; the eviction returns", done(w._replace(epoch=w.uid, uid=w.uid + 1), v.num)
+
     # -- can everyone always go on by itself --------------------------------------------------------------
     def check_progress(self, w):
         for p, pr in enumerate(w.procs):
@@ -485,11 +547,11 @@ def key(model, w):
     _, r, rf, rs = canon(w)
     re = r if uni else (lambda e: e)
     rt = r if tok else (lambda t: t)
-    head = (w.rec, w.sup, w.clock, rt(w.tok), rs(w.state, tok), re(w.epoch), re(w.shard), w.lock, w.doubts, w.kd, w.n)
-    insts = tuple((x.mem and (x.mem.name, x.mem.conf, rt(x.mem.tag), re(x.mem.epoch), x.mem.at, x.mem.asked), x.floor,
+    head = (w.rec, w.sup, w.clock, rt(w.tok), rs(w.state, tok), re(w.epoch), re(w.shard), w.lock, w.doubts, w.kd, w.n, w.evw, w.evr)
+    insts = tuple((x.mem and (x.mem.name, x.mem.conf, rt(x.mem.tag), re(x.mem.epoch), x.mem.at, x.mem.asked, x.mem.ev), x.floor,
                    x.seen and (re(x.seen[0]), x.seen[1], *map(re, x.seen[2:])), x.lo) for x in w.insts)
     procs = tuple((q.pc, q.left, q.v.start, (re(q.v.e[0]), q.v.e[1]) if type(q.v.e) is tuple else re(q.v.e), rt(q.v.t), rs(q.v.s, tok), q.v.asked, q.v.idx, rf(q.v.file),
-                   q.v.name, q.v.conf, rf(q.v.held) if type(q.v.held) is tuple else q.v.held, q.v.mine, q.v.fl, q.v.made, rt(q.v.cap)) for q in w.procs)
+                   q.v.name, q.v.conf, rf(q.v.held) if type(q.v.held) is tuple else q.v.held, q.v.mine, q.v.fl, q.v.made, rt(q.v.cap), q.v.ev, q.v.er, q.v.num) for q in w.procs)
     bodies = frozenset(rf(f) for f in sorted(w.bodies, key=str))
     return (head, insts, procs, bodies)
 

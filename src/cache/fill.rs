@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
 use crate::cache::large::{Asked, LargeBody, Source, Stage};
+use crate::cache::lease::{Queue, Watch, Whose};
 use crate::cache::look::Grounds;
-use crate::cache::{Ask, Cache, Past, Served, Timings, lease};
+use crate::cache::{Ask, Cache, Past, Served, Timings};
 use crate::entry::{Entry, Seen};
 use crate::error::{Error, Result};
 use crate::freshness::{Stopwatch, Timestamp};
 use crate::key::Key;
 use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
-use crate::tier::{Looked, SharedTier, State, Stored, Tier, TierName, Token};
+use crate::tier::{Errand, Looked, SharedTier, State, Stored, Tier, TierName, Token};
 
-/// Time kept for standing in once the record has given up: nothing is read for it any more, but the callers have to wake.
+/// Time kept for standing in once the record has given up: a file is opened for it at most, and the callers have to wake.
 const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How a flight ended, for all of its callers.
@@ -81,11 +82,11 @@ impl<'a> Fill<'a> {
     }
 
     pub(super) async fn fly(self) -> Landed {
-        let cache = self.cache;
-        let (Some(shared), Some(token)) = (&cache.shared, self.under.grounds.token) else { return self.ask().await };
-        let key = self.key;
-        let turn = lease::turn(&**shared, key, &token, self.under.past, self.wait_until()).await;
-        let Some(mut turn) = turn else { return self.ask().await };
+        let (Some(shared), Some(token)) = (&self.cache.shared, self.under.grounds.token) else { return self.ask().await };
+        let queue = Queue { shared: Arc::clone(shared), key: self.key.clone(), token, errand: Errand::Ask };
+        // Who has just doubted the key would not be answered by whoever asked before.
+        let until = (self.under.past == Past::Welcome).then(|| self.wait_until().into());
+        let Whose::Ours(mut turn) = queue.turn(&mut Watch::default(), until).await else { return self.ask().await };
         let landed = turn.during(self.ask()).await;
         turn.end().await;
         landed
@@ -103,6 +104,7 @@ impl<'a> Fill<'a> {
         let stopwatch = Stopwatch::start();
         let answer = self.cache.record.fetch(self.key, known, self.give_up_at()).await;
         self.timings.record = Some(stopwatch.elapsed());
+        self.cache.guard.answered(&answer, self.ask.now);
         let fetched = answer.map(|answer| {
             self.cache.correct_clock(answer.clock);
             // The same time, in better knowledge of what the record calls it.
@@ -255,9 +257,13 @@ impl<'a> Fill<'a> {
             let _removed = self.cache.memory.remove(self.key).await;
             return Landed::Failed(error);
         }
-        let longest = self.cache.policy.local_max_age.saturating_add(self.cache.policy.stale_if_error);
+        let longest = self.cache.stale_max_age();
         let stands_in = in_hand.filter(|in_hand| in_hand.may_stand_in && error.lets_stale_stand_in() && in_hand.age <= longest);
-        let Some(InHand { entry, confirmed_at, age, tier, .. }) = stands_in else { return Landed::Failed(error) };
+        let stands_in = match stands_in {
+            Some(in_hand) if self.was_not_evicted(&in_hand).await => in_hand,
+            _ => return Landed::Failed(error),
+        };
+        let InHand { entry, confirmed_at, age, tier, .. } = stands_in;
         tracing::warn!(key = %self.key, %error, cause = error.cause_text(), "the record gave no answer, a stale entry stands in");
         let seen = seen(Some(&entry));
         {
@@ -269,6 +275,15 @@ impl<'a> Fill<'a> {
         }
         let held = Arc::new(Held::new(self.key, Some(entry), confirmed_at, age, self.ask.now));
         Landed::Filled(Filled { held, seen, served: Served::Stale(tier), stored: true, asked: self.asked, timings: self.timings })
+    }
+
+    /// Whether what is in hand was doubted at most. A state under another token than the current one may also have been written
+    /// late, after an eviction; that has taken its body away, whatever memory still holds.
+    async fn was_not_evicted(&self, in_hand: &InHand) -> bool {
+        let (Some(shared), Some(token), Some(state)) = (&self.cache.shared, &self.under.grounds.token, &in_hand.state) else {
+            return true;
+        };
+        state.is_believed_under(token) || matches!(shared.open(self.key, state, 0..0).await, Ok(Some(_)))
     }
 
     /// Takes away what the shared tier holds of a key that the record does not give.

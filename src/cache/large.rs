@@ -3,12 +3,12 @@
 use std::any::Any;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
 
 use async_trait::async_trait;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cache::Cache;
+use crate::cache::lease::Watch;
 use crate::cache::spool::Spool;
 use crate::entry::{Body, Budget, Checksum, Chunks, Entry, Facts, Part, Parts, Version, Whence};
 use crate::error::{Error, Result};
@@ -19,11 +19,10 @@ use crate::tier::blocks::block_bytes;
 use crate::tier::large::Publication;
 use crate::tier::{Incoming, Looked, SharedTier, State, Token};
 
+mod begin;
 mod chunks;
 
-/// A part that begins so many bytes or fewer after what has come of a body is waited for. Further on it is asked for by itself:
-/// at 50 MB/s that would be a third of a second.
-const NEAR_BYTES: u64 = 16 << 20;
+use begin::wait_until;
 
 /// What a large body takes of memory by itself, in bytes, besides the checksums of its blocks.
 const WEIGHT_BYTES: u64 = 1024;
@@ -41,8 +40,8 @@ pub(super) struct Source {
     budget: Arc<Budget>,
     asked: Mutex<Asked>,
     stage: Mutex<Stage>,
-    /// Held by whoever begins to fill.
-    beginning: tokio::sync::Mutex<()>,
+    /// Held by whoever begins to fill, or waits for another instance that fills.
+    beginning: tokio::sync::Mutex<Watch>,
 }
 
 /// What the body may be stored under.
@@ -92,11 +91,16 @@ impl LargeBody {
     ///
     /// # Errors
     /// As [`Parts::open`], and `Corrupted`.
-    pub(super) async fn fill(&self, deadline: Instant) -> Result<bool> {
+    pub(super) async fn fill(&self, deadline: std::time::Instant) -> Result<bool> {
         let fill = async {
             let look = self.0.look().await;
-            match self.0.spool(&(0..self.0.facts.size), look, deadline).await? {
+            // It waits for whoever brings it as long as there is time: it wants the body there, and no byte of it.
+            match self.0.spool(&(0..self.0.facts.size), look, deadline, deadline.into()).await? {
                 Some((spool, _)) => spool.end().await,
+                // Another instance is still bringing it.
+                None if !self.is_stored() && Instant::now() >= deadline.into() => {
+                    Err(Error::Deadline { key: self.0.key.clone() })
+                }
                 None => Ok(()),
             }
         };
@@ -110,7 +114,7 @@ impl LargeBody {
 
 #[async_trait]
 impl Parts for LargeBody {
-    async fn open(&self, range: Range<u64>, deadline: Instant) -> Result<Part> {
+    async fn open(&self, range: Range<u64>, deadline: std::time::Instant) -> Result<Part> {
         let part = timeout_at(deadline.into(), self.0.open(range, deadline)).await;
         part.unwrap_or_else(|_| Err(Error::Deadline { key: self.0.key.clone() }))
     }
@@ -196,7 +200,7 @@ impl Source {
         Error::Corrupted { key: self.key.clone(), what: format!("its body ended at {bytes} of {} bytes", self.facts.size) }
     }
 
-    async fn open(self: &Arc<Self>, range: Range<u64>, deadline: Instant) -> Result<Part> {
+    async fn open(self: &Arc<Self>, range: Range<u64>, deadline: std::time::Instant) -> Result<Part> {
         let look = self.look().await;
         let was_stored = self.is_stored();
         let mut part = self.stored_part(&range).await?;
@@ -204,7 +208,7 @@ impl Source {
             part = self.spooled_part(&range, look, deadline).await?;
         }
         if part.is_none() && !was_stored && self.is_stored() {
-            // While this waited to begin a fill, another came to its end.
+            // While this waited to begin a fill, another came to its end, here or elsewhere.
             part = self.stored_part(&range).await?;
         }
         let part = match part {
@@ -250,36 +254,17 @@ impl Source {
     }
 
     /// The part from a spool; `None` where there is none for it.
-    async fn spooled_part(self: &Arc<Self>, range: &Range<u64>, look: Look, deadline: Instant) -> Result<Option<Part>> {
-        let Some((spool, whence)) = self.spool(range, look, deadline).await? else { return Ok(None) };
+    async fn spooled_part(
+        self: &Arc<Self>,
+        range: &Range<u64>,
+        look: Look,
+        deadline: std::time::Instant,
+    ) -> Result<Option<Part>> {
+        let Some((spool, whence)) = self.spool(range, look, deadline, wait_until(deadline)).await? else { return Ok(None) };
         Ok(Some(Part { bytes: spool.read(self, range.clone()).await?, whence }))
     }
 
-    /// The spool that a part is to be read from: one that is under way and near, or a new one where the whole is asked for.
-    async fn spool(self: &Arc<Self>, range: &Range<u64>, look: Look, deadline: Instant) -> Result<Option<(Arc<Spool>, Whence)>> {
-        let near = |spool: &Arc<Spool>| range.start <= spool.come().saturating_add(NEAR_BYTES);
-        if let Some(spool) = self.filling().filter(near) {
-            return Ok(Some((spool, Whence::Shared)));
-        }
-        // Blocks that nobody could verify within the budget are of no use.
-        let is_storable = block_bytes(self.facts.size).is_some_and(|bytes| bytes <= self.budget.whole_max());
-        let is_wanted = is_storable && !self.is_stored() && *range == (0..self.facts.size);
-        let (Some(shared), Look::Unmoved, true) = (&self.shared, look, is_wanted) else { return Ok(None) };
-        let _mine = self.beginning.lock().await;
-        if let Some(spool) = self.filling() {
-            return Ok(Some((spool, Whence::Shared)));
-        }
-        if self.is_stored() {
-            return Ok(None);
-        }
-        let Ok(Some(incoming)) = shared.receive(&self.key, self.facts.size).await else { return Ok(None) };
-        let chunks = self.asked_of_record(range.clone(), deadline).await?;
-        let spool = Spool::begin(Arc::clone(self), incoming.into(), chunks);
-        self.be(Stage::Filling(Arc::downgrade(&spool)));
-        Ok(Some((spool, Whence::Record)))
-    }
-
-    async fn asked_of_record(&self, range: Range<u64>, deadline: Instant) -> Result<Chunks> {
+    async fn asked_of_record(&self, range: Range<u64>, deadline: std::time::Instant) -> Result<Chunks> {
         self.record.open(&self.key, &self.version, range, deadline).await
     }
 

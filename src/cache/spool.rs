@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::cache::large::{Source, Stage};
+use crate::cache::lease::Turn;
 use crate::entry::{Chunks, Room};
 use crate::error::{Error, Result};
 use crate::tier::Incoming;
@@ -49,11 +50,26 @@ struct Reading {
 }
 
 impl Spool {
-    /// Has `chunks`, the whole body of `source`, written to `incoming` and published.
-    pub(super) fn begin(source: Arc<Source>, incoming: Arc<dyn Incoming>, chunks: Chunks) -> Arc<Self> {
+    /// Has `chunks`, the whole body of `source`, written to `incoming` and published, all of it in one `turn`; without one,
+    /// where the shared tier does not say whose it is.
+    pub(super) fn begin(source: Arc<Source>, incoming: Arc<dyn Incoming>, chunks: Chunks, turn: Option<Turn>) -> Arc<Self> {
         let (sender, progress) = watch::channel(Progress::Come(0));
-        let task = tokio::spawn(fill(source, Arc::clone(&incoming), chunks, sender)).abort_handle();
-        Arc::new(Self { incoming, progress, task })
+        let written = Arc::clone(&incoming);
+        let task = tokio::spawn(async move {
+            let filling = fill(&source, &*written, chunks, &sender);
+            let (stage, end) = match turn {
+                Some(mut turn) => {
+                    let ended = turn.during(filling).await;
+                    turn.end().await;
+                    ended
+                }
+                None => filling.await,
+            };
+            // Before anybody hears of the end: who does may ask again at once, and nothing goes on after the last byte.
+            source.be(stage);
+            sender.send_replace(end);
+        });
+        Arc::new(Self { incoming, progress, task: task.abort_handle() })
     }
 
     /// How many bytes have come.
@@ -127,17 +143,15 @@ impl Reading {
     }
 }
 
-async fn fill(source: Arc<Source>, incoming: Arc<dyn Incoming>, chunks: Chunks, progress: watch::Sender<Progress>) {
-    let (stage, end) = match write(&source, &*incoming, chunks, &progress).await {
-        Ok(()) => (source.publish(&*incoming).await.map_or(Stage::InRecord, Stage::Stored), Progress::Whole),
+/// Answers where the body is from then on, and how it ended.
+async fn fill(source: &Source, incoming: &dyn Incoming, chunks: Chunks, progress: &watch::Sender<Progress>) -> (Stage, Progress) {
+    match write(source, incoming, chunks, progress).await {
+        Ok(()) => (source.publish(incoming).await.map_or(Stage::InRecord, Stage::Stored), Progress::Whole),
         Err(error) => {
             tracing::warn!(key = %source.key(), %error, cause = error.cause_text(), "a large body did not come whole");
             (Stage::InRecord, Progress::Failed(error))
         }
-    };
-    // Before anybody hears of the end: who does may ask again at once.
-    source.be(stage);
-    progress.send_replace(end);
+    }
 }
 
 async fn write(source: &Source, incoming: &dyn Incoming, chunks: Chunks, progress: &watch::Sender<Progress>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What the cache promises, each promise quoted from DESIGN part 4 where it is tried.
 
+mod breaker;
 mod clocks;
 mod deriving;
 mod doubts;
@@ -7,6 +8,7 @@ pub(crate) mod failing_tier;
 mod failures;
 pub(crate) mod fake_record;
 mod large;
+mod large_once;
 mod leases;
 mod pitfalls;
 mod random;

@@ -21,8 +21,8 @@ use crate::key::RecordId;
 use crate::key::{Key, Shard};
 use crate::tier::blocks::block_bytes;
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Line, Listed, Looked, Removed,
-    SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage, Wanted,
+    Doubted, Epoch, EpochMark, Errand, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Line, Listed, Looked,
+    Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage, Wanted,
 };
 
 mod doubt;
@@ -251,14 +251,14 @@ impl Tier for DirectoryTier {
 
 #[async_trait]
 impl Leases for DirectoryTier {
-    async fn take(&self, key: &Key, token: &Token) -> Result<Leased> {
+    async fn take(&self, key: &Key, token: &Token, errand: Errand) -> Result<Leased> {
         let (key, token) = (key.clone(), *token);
-        self.run(Lane::Fill, "take a lease", LOOK_LIMIT, move |disk| disk.take_lease(&key, &token)).await
+        self.run(Lane::Fill, "take a lease", LOOK_LIMIT, move |disk| disk.take_lease(&key, &token, errand)).await
     }
 
-    async fn leased(&self, key: &Key) -> Result<Option<Option<Lease>>> {
-        let key = key.clone();
-        self.run(Lane::Look, "read a lease", LOOK_LIMIT, move |disk| disk.lease(&key)).await
+    async fn leased(&self, key: &Key, token: &Token, errand: Errand) -> Result<Option<Option<Lease>>> {
+        let (key, token) = (key.clone(), *token);
+        self.run(Lane::Look, "read a lease", LOOK_LIMIT, move |disk| disk.lease(&key, &token, errand)).await
     }
 
     async fn put_lease(&self, key: &Key, lease: &Lease) -> Result<()> {

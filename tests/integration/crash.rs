@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::time::Duration;
 
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use super::support::client::{get, send};
 use super::support::seaweed::{Bucket, KEYS, seaweed};
 use super::support::serve::{Serve, Vars, run_to_end, vars};
+use super::support::tier::files_named;
 
 const KEY: &str = "prices.csv";
 const SIGABRT: i32 = 6;
@@ -135,6 +137,37 @@ async fn killed_after_the_state_it_serves_what_was_stored_until_it_is_refreshed(
     let refreshed = send(server.address(), Method::PUT, &format!("/cache/{KEY}"), &[], "").await;
     assert_eq!(refreshed.status, 200);
     assert_eq!(get(server.address(), &format!("/cache/{KEY}")).await.text(), NEW);
+}
+
+/// Pitfall 17: an instance froze between its last look at the token and its write, and woke when an eviction had returned.
+/// Promise 5: "Nothing stands in for what was evicted"
+#[tokio::test]
+async fn what_a_frozen_process_writes_late_lets_nothing_stand_in_that_was_evicted() {
+    let place = Place::with(OLD);
+    let target = format!("/cache/{KEY}");
+    let age = ("CACHE_API_MEMORY_MAX_AGE", "10ms");
+    let other = place.serve(&[age]).await;
+    let frozen = place.serve(&[age, ("FAILPOINTS", "fill-token-checked=1*sleep(1500)")]).await;
+    let reading = tokio::spawn({
+        let (address, target) = (frozen.address().to_owned(), target.clone());
+        async move { get(&address, &target).await }
+    });
+    while files_named(place.held.path(), ".body").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The body has its name just before the token is looked at.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(send(other.address(), Method::DELETE, &target, &[], "").await.status, 204);
+    assert!(!reading.is_finished() && files_named(place.held.path(), "state.json").is_empty(), "it was not frozen any more");
+    assert_eq!(reading.await.unwrap().text(), OLD);
+    assert_eq!(files_named(place.held.path(), "state.json").len(), 1, "it was written late");
+    fs::remove_dir_all(place.source.path()).unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // The one that was frozen has it in memory, too.
+    for server in [&other, &frozen] {
+        let answer = get(server.address(), &target).await;
+        assert_eq!(answer.status, 502, "{answer:?}");
+    }
 }
 
 /// Serves two records from one LOCAL_DATA_DIR under one key, and asserts that neither ever meets the other's object.

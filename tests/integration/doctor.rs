@@ -97,7 +97,7 @@ async fn a_sound_directory_is_found_sound_and_left_as_it_was() {
     assert!(found.says("hold between processes of this machine"), "{:?}", found.findings);
     assert!(found.says("3 keys can be read by other programs"), "{:?}", found.findings);
     assert_eq!(files(held.local.path()), before);
-    assert!(!held.local.path().join(".cache").read_dir().unwrap().any(|entry| entry.unwrap().file_name() != "v1"));
+    assert!(!held.local.path().join(".cache").read_dir().unwrap().any(|entry| entry.unwrap().file_name() != "v2"));
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Service {
 
     /// Makes every doubt of `key` fail: a file stands where its shard's directory should.
     fn break_doubts_of(&self, key: &str) {
-        let record = fs::read_dir(self.local.path().join(".cache/v1")).unwrap().next().unwrap().unwrap().path();
+        let record = fs::read_dir(self.local.path().join(".cache/v2")).unwrap().next().unwrap().unwrap().path();
         let shard = record.join(self.key(key).hash().shard().to_string());
         let _was_not_there = fs::remove_dir_all(&shard);
         fs::write(shard, "a file in place of a directory").unwrap();

@@ -147,6 +147,34 @@ async fn a_large_object_goes_out_as_it_comes_and_comes_once_for_all_its_readers(
     assert!(site.files(".tmp").is_empty());
 }
 
+/// "One fetch": of the bytes too, across processes.
+/// Promise 18: "Whoever reads one missing key at the same time causes one request to the record: in an instance always, across
+/// instances while none of them dies": of a large object, one set of requests for its bytes.
+#[tokio::test]
+async fn processes_that_are_asked_for_all_of_a_large_object_at_once_transfer_it_once() {
+    let site = Site::new().await;
+    let servers = [site.serve().await, site.serve().await, site.serve().await];
+    for (method, status) in [(Method::POST, 201), (Method::GET, 200)] {
+        let target = format!("/cache/{method}.bin");
+        site.record.put(&target["/cache/".len()..], body());
+        let clients = servers.iter().map(|server| {
+            let (address, method, target) = (server.address().to_owned(), method.clone(), target.clone());
+            tokio::spawn(async move { send(&address, method, &target, &[], "").await })
+        });
+        for client in clients.collect::<Vec<_>>() {
+            let answer = client.await.unwrap();
+            assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+            if method == Method::GET {
+                assert_whole(&answer.body);
+            }
+        }
+        let (heads, ranges) = site.asked();
+        assert_eq!(ranges.len(), SIZE.div_ceil(PART), "{ranges:?}");
+        assert!(heads <= servers.len(), "each asks what it is: {heads}");
+    }
+    assert_eq!((site.files(".body").len(), site.files(".tmp")), (2, vec![]));
+}
+
 /// "Whoever reads a body that then fails its checksum is cut off, and nothing is published."
 /// Promise 23: "An answer that turns out damaged or short while it is sent breaks off: no client takes it for a whole one."
 #[tokio::test]
@@ -161,6 +189,7 @@ async fn a_large_object_that_fails_its_checksum_is_cut_off_and_not_stored() {
     assert!(site.files(".body").is_empty(), "{:?}", site.files(".body"));
 }
 
+/// Pitfall 9: a small range of a large object fetches the whole of it: KB become GB, the process dies.
 /// "A small range of a large object that is not cached is fetched as that range, pinned to its version, and does not fill."
 /// Promise 22: "A part of an object that is too large for memory and is not held is fetched as that part, and fills nothing."
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn keeps_every_key_apart(tier: &dyn Tier) {
         "a%2Fb",
         "a%20b",
         ".cache/x",
-        ".cache/v1/epoch",
+        ".cache/v2/epoch",
         ".Cache/x",
         ".hidden",
         "...",

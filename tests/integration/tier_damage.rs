@@ -173,7 +173,8 @@ async fn whoever_is_killed_leaves_a_directory_that_others_read_correctly() {
     let points = [
         ("fill-body-written", one.clone()),
         ("fill-before-link", one.clone()),
-        ("fill-body-linked", one),
+        ("fill-body-linked", one.clone()),
+        ("fill-token-checked", one),
         ("fill-state-written", Some(kept("2", "two"))),
         ("doubt-token-written", None),
         ("doubt-shard-written", None),

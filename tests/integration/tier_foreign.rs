@@ -20,8 +20,8 @@ const FILES: [(&str, &str); 12] = [
     (".hidden", "theirs"),
     (".cache/pip/selfcheck.json", "theirs"),
     (".cache/v0/epoch", "of another layout"),
-    (".cache/v1/somebody/epoch", "of another record"),
-    (".cache/v2/epoch", "of another layout"),
+    (".cache/v2/somebody/epoch", "of another record"),
+    (".cache/v1/epoch", "of another layout"),
     ("0123456789abcdef.0123456789abcdef0123456789abcdef.body", "named as a body of ours"),
     ("0123456789abcdef0123456789abcdef.tmp", "named as a temporary of ours"),
     ("state.json", "named as a state of ours"),
@@ -95,7 +95,7 @@ fn fill_with_theirs(root: &Path) {
 async fn somebody_elses_directory_is_left_as_it_was() {
     let root = tempfile::tempdir().unwrap();
     fill_with_theirs(root.path());
-    let ours = root.path().join(".cache/v1").join(record().as_str());
+    let ours = root.path().join(".cache/v2").join(record().as_str());
     let before = digest(root.path(), &ours);
     assert!(before.len() >= FILES.len() + LINKS.len());
 
@@ -116,8 +116,8 @@ async fn somebody_elses_directory_is_left_as_it_was() {
         "dir-link",
         ".hidden",
         ".cache/pip/selfcheck.json",
-        ".cache/v1/somebody/epoch",
-        ".cache/v2/epoch",
+        ".cache/v2/somebody/epoch",
+        ".cache/v1/epoch",
         ".Cache/pip/selfcheck.json",
         "state.json",
         "new/dir/a",

@@ -65,7 +65,7 @@ async fn garbage_in_any_file_costs_a_request_and_the_next_fill_mends_it() {
             one.cache.doubt(&key("a")).await.unwrap();
             one.read("a").await;
             let (place, shard) = (key("a").hash().hex(), key("a").hash().shard().to_string());
-            let is_of_it = |dir: &Path| dir.ends_with(&place) || dir.ends_with(&shard) || dir.parent().unwrap().ends_with("v1");
+            let is_of_it = |dir: &Path| dir.ends_with(&place) || dir.ends_with(&shard) || dir.parent().unwrap().ends_with("v2");
             let mut files = all_files(&held.path().join(".cache"));
             files.retain(|path| is_of_it(path.parent().unwrap()));
             let state = files.iter().find(|path| path.ends_with("state.json")).map(|path| fs::read_to_string(path).unwrap());
@@ -151,8 +151,8 @@ async fn another_layout_beside_ours_is_neither_read_nor_touched() {
     let source = Source::new();
     source.put("a", "1");
     source.instance(held.path()).await.read("a").await;
-    let ours = held.path().join(".cache/v1");
-    for other in ["v0", "v2", "v10"] {
+    let ours = held.path().join(".cache/v2");
+    for other in ["v0", "v1", "v10"] {
         let (ours, theirs) = (ours.clone(), held.path().join(".cache").join(other));
         for path in all_files(&ours) {
             let copy = theirs.join(path.strip_prefix(&ours).unwrap());

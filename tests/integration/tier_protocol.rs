@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
+use cache_api::entry::Checksum;
 use cache_api::key::RecordId;
 use cache_api::tier::{DirectoryTier, Doubted, Kept, Looked, Removed, SharedTier, Stored, Tier, Usage};
 
@@ -182,18 +183,24 @@ async fn the_files_of_a_key_are_named_and_written_as_ever() {
     tier.put(&key("a"), kept("1", "body")).await.unwrap();
     let token = fs::read_to_string(file_named(dir.path(), "doubt")).unwrap();
     let body = file_named(dir.path(), ".body").file_name().unwrap().to_str().unwrap().to_owned();
+    // Of the state as it stands there.
+    let whole = fs::read_to_string(file_named(dir.path(), "state.json")).unwrap();
+    let checksum =
+        Checksum::of(&whole.as_bytes()[r#"{"state":"#.len()..whole.len() - r#","checksum":"0123456789abcdef"}"#.len()]);
     let files = all_files(dir.path()).into_iter().map(|path| {
         let name = path.strip_prefix(dir.path()).unwrap().to_str().unwrap().replace(&body, "BODY");
         let text = fs::read_to_string(&path).unwrap().replace(&token, "TOKEN").replace(&body, "BODY");
+        let text = text.replace(&checksum.to_string(), "CHECKSUM");
         let is_nonce = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         (name, if is_nonce { "NONCE".to_owned() } else { text })
     });
     // The record's id is the hash of "the bucket", the key's is SHA-256 of "a".
-    let base = ".cache/v1/da02833b19677bb9e5ba0b66e9bfe72b";
+    let base = ".cache/v2/da02833b19677bb9e5ba0b66e9bfe72b";
     let place = format!("{base}/ca/ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb");
     let state = concat!(
-        r#"{"key":"a","version":{"etag":"\"1\"","last_modified":1700000000000},"facts":{"size":4,"content_type":null,"#,
-        r#""content_encoding":null,"checksum":"988f898b53473fcd"},"body":"BODY","confirmed_at":1700000100000,"token":"TOKEN"}"#,
+        r#"{"state":{"key":"a","version":{"etag":"\"1\"","last_modified":1700000000000},"#,
+        r#""facts":{"size":4,"content_type":null,"content_encoding":null,"checksum":"988f898b53473fcd"},"body":"BODY","#,
+        r#""confirmed_at":1700000100000,"token":"TOKEN"},"checksum":"CHECKSUM"}"#,
     );
     let expected = [
         (format!("{place}/BODY"), "body"),

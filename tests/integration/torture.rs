@@ -32,11 +32,12 @@ const SIGABRT: i32 = 6;
 const KILLS: usize = 100;
 
 /// Every named place on a server's way.
-const SERVING: [&str; 8] = [
+const SERVING: [&str; 9] = [
     "lease-taken",
     "fill-body-written",
     "fill-before-link",
     "fill-body-linked",
+    "fill-token-checked",
     "fill-state-written",
     "doubt-token-written",
     "doubt-shard-written",
@@ -220,7 +221,7 @@ async fn sweep_and_kill(field: Arc<Field>) {
 /// Makes the directory exceed [`BUDGET`] by a file that was used an hour ago, and some keys look as if they were used before that.
 /// A file without bytes takes no room; how long it is counts.
 fn lay_ballast(local: &Path) {
-    let Some(base) = fs::read_dir(local.join(".cache/v1")).ok().and_then(|mut found| found.next()?.ok()) else { return };
+    let Some(base) = fs::read_dir(local.join(".cache/v2")).ok().and_then(|mut found| found.next()?.ok()) else { return };
     for (number, bytes) in BALLAST_BYTES.into_iter().enumerate() {
         let hash = format!("{number:064}");
         let dir = base.path().join(&hash[..2]).join(&hash);

@@ -14,7 +14,9 @@ use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::large::Publication;
 use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
-use crate::tier::{Health, Incoming, LargeBodies, Lease, Leased, Leases, Line, SweepPlan, Swept, Token, Upkeep, Usage, Wanted};
+use crate::tier::{
+    Errand, Health, Incoming, LargeBodies, Lease, Leased, Leases, Line, SweepPlan, Swept, Token, Upkeep, Usage, Wanted,
+};
 
 pub struct FailingTier {
     works: DirectoryTier,
@@ -174,12 +176,12 @@ impl Tier for FailingTier {
 
 #[async_trait]
 impl Leases for FailingTier {
-    async fn take(&self, key: &Key, token: &Token) -> Result<Leased> {
-        self.call("take", self.works.take(key, token)).await
+    async fn take(&self, key: &Key, token: &Token, errand: Errand) -> Result<Leased> {
+        self.call("take", self.works.take(key, token, errand)).await
     }
 
-    async fn leased(&self, key: &Key) -> Result<Option<Option<Lease>>> {
-        self.call("leased", self.works.leased(key)).await
+    async fn leased(&self, key: &Key, token: &Token, errand: Errand) -> Result<Option<Option<Lease>>> {
+        self.call("leased", self.works.leased(key, token, errand)).await
     }
 
     async fn put_lease(&self, key: &Key, lease: &Lease) -> Result<()> {

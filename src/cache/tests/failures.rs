@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fake_record::Mood;
-use super::world::{MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body};
+use super::world::{DIRECTORY_HIT, MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body};
 use crate::cache::{Ask, Served};
 use crate::error::Error;
 use crate::tier::TierName;
@@ -12,8 +12,8 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 const STALE: Served = Served::Stale(TierName::Memory);
 
 /// "Stale-if-error may exceed both, and says so": until LOCAL_MAX_AGE + STALE_IF_ERROR, "then not".
-/// Promise 4: "A stale version stands in only while the record is unreachable, times out, throttles or fails, for
-/// CACHE_API_STALE_IF_ERROR at most, and the answer says so."
+/// Promise 4: "A stale version stands in only while the record is unreachable, times out, throttles or fails, or did when it was
+/// last asked, less than a minute before; for CACHE_API_STALE_IF_ERROR at most, and the answer says so."
 #[tokio::test]
 async fn a_stale_entry_stands_in_for_a_failing_record_until_its_time_is_up() {
     let world = World::new();
@@ -70,6 +70,31 @@ async fn what_was_evicted_never_stands_in_here_or_elsewhere() {
         assert_unreachable(&instance.read("a", 1_000).await);
         assert_unreachable(&instance.read("a", 60_000).await);
     }
+}
+
+/// Pitfall 17: who froze between its look at the token and its write finishes that when an eviction has long returned.
+/// Promise 5: "Nothing stands in for what was evicted"
+#[tokio::test]
+async fn a_state_that_is_written_late_lets_nothing_stand_in_that_was_evicted() {
+    let (world, one, two) = World::read_by_two().await;
+    let (path, late) = world.files().into_iter().find(|(path, _)| path.ends_with("state.json")).unwrap();
+    one.evict("a").await;
+    std::fs::write(&path, &late).unwrap();
+    let new = world.instance().await;
+    world.record.be(Mood::Down);
+    // The second still has the body in memory.
+    for instance in [&one, &two, &new] {
+        assert_unreachable(&instance.read("a", 1_000).await);
+        assert_unreachable(&instance.read("a", 60_000).await);
+    }
+    // A doubt on top of it is another token, and no better one.
+    one.doubt("a").await;
+    assert_unreachable(&two.read("a", 61_000).await);
+    // The record says what is current: then that counts, and is stored again.
+    world.record.be(Mood::Well);
+    assert_told(two.read("a", 62_000).await, Served::Confirmed(TierName::Memory), "1");
+    assert_told(new.read("a", 62_000).await, Served::Filled, "1");
+    assert_told(world.instance().await.read("a", 62_000).await, DIRECTORY_HIT, "1");
 }
 
 /// "never for absent or forbidden, which evict at once"

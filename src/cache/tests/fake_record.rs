@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 use crate::entry::{Chunks, Entry, Media, Version};
 use crate::error::{Error, Result, Unlisted};
@@ -42,6 +42,8 @@ pub enum Mood {
     Down,
     Forbidding,
     Throttling,
+    /// It takes all the time there is.
+    Hanging,
 }
 
 /// What the record was asked.
@@ -188,6 +190,9 @@ impl Record for FakeRecord {
     async fn fetch(&self, key: &Key, known: Option<&Version>, deadline: Instant) -> Result<Answer> {
         let asked = self.asker.as_ref().map(|asker| asker.clocks());
         let (answer, gate) = self.told().answer(key, known);
+        if let Err(Error::Deadline { .. }) = answer {
+            sleep_until(deadline.into()).await;
+        }
         if let Some(gate) = gate {
             timeout_at(deadline.into(), gate.hold()).await.map_err(|_| Error::Deadline { key: key.clone() })?;
         }
@@ -237,6 +242,7 @@ impl Record for FakeRecord {
             Mood::Down => Some(Unlisted::Unreachable),
             Mood::Forbidding => Some(Unlisted::Forbidden),
             Mood::Throttling => Some(Unlisted::Throttled),
+            Mood::Hanging => Some(Unlisted::Deadline),
         };
         if let Some(why) = why {
             return Err(Error::NotListed { why, cause: "told so".into() });
@@ -279,6 +285,7 @@ impl Told {
             Mood::Down => Err(Error::Unreachable { key: key.clone(), cause: "told to be down".into() }),
             Mood::Forbidding => Err(Error::Forbidden { key: key.clone(), cause: "told to forbid".into() }),
             Mood::Throttling => Err(Error::Throttled { key: key.clone(), cause: "told to throttle".into() }),
+            Mood::Hanging => Err(Error::Deadline { key: key.clone() }),
         };
         self.asked.bodies += u32::from(matches!(fetched, Ok(Fetched::Changed(_))));
         let ahead = self.ahead_millis;

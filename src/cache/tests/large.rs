@@ -15,25 +15,25 @@ use crate::error::{Error, Result};
 use crate::tier::Doubted;
 
 /// The memory of an instance: what has more than 1 MiB is large.
-const BUDGET: u64 = 8 << 20;
+pub const BUDGET: u64 = 8 << 20;
 
 /// Two blocks and a bit.
-const SIZE: u64 = (2 << 20) + 7_000;
+pub const SIZE: u64 = (2 << 20) + 7_000;
 
-fn bytes(seed: usize) -> Vec<u8> {
+pub fn bytes(seed: usize) -> Vec<u8> {
     static BYTES: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
     let made = || (0..SIZE as usize).map(|at| ((at * (31 + seed) + at / 999) % 251) as u8).collect();
     BYTES[seed - 1].get_or_init(made).clone()
 }
 
 /// A world whose record has the large `a`.
-fn world() -> World {
+pub fn world() -> World {
     let world = World::with_memory(BUDGET);
     world.record.set_long("a", "1", bytes(1));
     world
 }
 
-fn parts(read: &Read) -> Arc<dyn Parts> {
+pub fn parts(read: &Read) -> Arc<dyn Parts> {
     match &read.entry.body {
         Body::Large(parts) => Arc::clone(parts),
         Body::Whole(_) => panic!("it is in memory"),
@@ -41,14 +41,14 @@ fn parts(read: &Read) -> Arc<dyn Parts> {
 }
 
 /// Reads the head of `a`, and opens a part of it.
-async fn open(one: &Instance, millis: u64, range: std::ops::Range<u64>) -> Result<(Read, Chunks)> {
+pub async fn open(one: &Instance, millis: u64, range: std::ops::Range<u64>) -> Result<(Read, Chunks)> {
     let mut read = one.read("a", millis).await?;
     let parts = parts(&read);
     let chunks = one.cache.open(&mut read, &parts, range, one.at(millis).deadline).await?;
     Ok((read, chunks))
 }
 
-async fn gather(mut chunks: Chunks) -> (Vec<u8>, Option<Error>) {
+pub async fn gather(mut chunks: Chunks) -> (Vec<u8>, Option<Error>) {
     let mut gathered = Vec::new();
     while let Some(chunk) = chunks.next().await {
         match chunk {
@@ -60,34 +60,34 @@ async fn gather(mut chunks: Chunks) -> (Vec<u8>, Option<Error>) {
 }
 
 #[track_caller]
-fn assert_bytes((gathered, error): (Vec<u8>, Option<Error>), expected: &[u8]) {
+pub fn assert_bytes((gathered, error): (Vec<u8>, Option<Error>), expected: &[u8]) {
     assert!(error.is_none(), "{error:?}");
     assert!(gathered == expected, "{} bytes, not the {} that were meant", gathered.len(), expected.len());
 }
 
 /// What was opened, if that was one part.
-fn one_part(part: Range<u64>) -> Vec<Range<u64>> {
+pub fn one_part(part: Range<u64>) -> Vec<Range<u64>> {
     std::iter::once(part).collect()
 }
 
 /// Reads all of `a`, and answers where it came from.
-async fn reads_whole(one: &Instance, millis: u64, expected: Vec<u8>) -> Served {
+pub async fn reads_whole(one: &Instance, millis: u64, expected: Vec<u8>) -> Served {
     let (read, chunks) = open(one, millis, 0..SIZE).await.unwrap();
     assert_bytes(gather(chunks).await, &expected);
     read.served
 }
 
 /// The bodies that are held, those in the trash not counted.
-fn bodies(world: &World) -> Vec<PathBuf> {
+pub fn bodies(world: &World) -> Vec<PathBuf> {
     files_named(world, ".body").into_iter().filter(|path| !path.to_str().unwrap().contains("/trash/")).collect()
 }
 
-fn files_named(world: &World, end: &str) -> Vec<PathBuf> {
+pub fn files_named(world: &World, end: &str) -> Vec<PathBuf> {
     world.files().into_keys().filter(|path| path.to_str().unwrap().ends_with(end)).collect()
 }
 
 /// What was removed goes on a thread of its own.
-async fn until_there_is_no(world: &World, end: &str) {
+pub async fn until_there_is_no(world: &World, end: &str) {
     for _ in 0..200 {
         if files_named(world, end).is_empty() {
             return;
@@ -289,7 +289,7 @@ async fn a_fill_ends_when_nobody_reads_it_any_more_and_leaves_nothing() {
     let (_, mut chunks) = open(&one, 0, 0..SIZE).await.unwrap();
     chunks.next().await.unwrap().unwrap();
     gate.asked().await;
-    assert_eq!(files_named(&world, ".tmp").len(), 1);
+    assert_eq!(files_named(&world, ".tmp").len(), 2, "the body, and the lease of who brings it");
     drop(chunks);
     until_there_is_no(&world, ".tmp").await;
     assert_eq!(bodies(&world), [] as [PathBuf; 0]);

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::fake_record::Asked;
 use super::world::*;
 use crate::key::Key;
-use crate::tier::{Lease, Leased, Leases, SharedTier, Token};
+use crate::tier::{Errand, Lease, Leased, Leases, SharedTier, Token};
 
 /// A world in which somebody who is not there any more has announced `a` and has its lease.
 async fn left_by_the_dead() -> (World, Instance, Lease) {
@@ -13,7 +13,9 @@ async fn left_by_the_dead() -> (World, Instance, Lease) {
     world.record.set("a", "1");
     let one = world.instance().await;
     let (key, token) = announced(&one).await;
-    let Leased::Ours(lease) = one.tier.as_ref().unwrap().take(&key, &token).await.unwrap() else { panic!("nobody has it") };
+    let Leased::Ours(lease) = one.tier.as_ref().unwrap().take(&key, &token, Errand::Ask).await.unwrap() else {
+        panic!("nobody has it")
+    };
     (world, one, lease)
 }
 
@@ -112,7 +114,7 @@ async fn a_wait_leaves_half_of_the_time_to_ask_in() {
     let holder = tokio::spawn(async move {
         loop {
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-            tier.put_lease(&parsed("a"), &Lease::under(lease.token)).await.unwrap();
+            tier.put_lease(&parsed("a"), &Lease::under(lease.token, Errand::Ask)).await.unwrap();
         }
     });
     let now = one.at(0).now;

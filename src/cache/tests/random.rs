@@ -343,7 +343,13 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let meddling =
         prop_oneof![Just(Meddling::Fail), Just(Meddling::FailAfter), Just(Meddling::WaitBefore), Just(Meddling::WaitAfter),];
     let sweep = prop_oneof![Just(Sweep::Orphans), Just(Sweep::Stateless), Just(Sweep::All)];
-    let damage = prop_oneof![Just(Damage::Half), Just(Damage::Garbage), Just(Damage::Empty), Just(Damage::Gone)];
+    let damage = prop_oneof![
+        Just(Damage::Half),
+        Just(Damage::Garbage),
+        any::<usize>().prop_map(Damage::Flip),
+        Just(Damage::Empty),
+        Just(Damage::Gone),
+    ];
     let ahead_millis = prop_oneof![Just(0), -CLOCK_MILLIS_MAX..=CLOCK_MILLIS_MAX];
     let pass = prop_oneof![
         40 => 1..50_u64,

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use fail::fail_point;
 
 use crate::key::Key;
 use crate::tier::directory::file::{self, Aside, Made, found, once_more_if_gone};
 use crate::tier::directory::layout::{BodyName, Disk, Place, unused_word};
-use crate::tier::directory::look::decode;
+use crate::tier::directory::listing::bodies;
 use crate::tier::directory::{nonce, view};
 use crate::tier::{Doubted, EpochMark, Removed, Token, TokenMark};
 
@@ -35,7 +36,12 @@ impl Disk {
         }
         match (file::read_small(&place.state())?, made) {
             (Some(_), _) => self.evict(key).map(|_| ()),
-            (None, Made::Here) => found(withdraw(&place, token)).map(|_| ()),
+            (None, Made::Here) => found(self.withdraw(&place, token)).map(|_| ()),
+            // Somebody is about to write the state of it, and may have asked when there was such an object. Who has nothing here
+            // yet is not seen, and believed like any fill of a key that nobody doubts.
+            (None, Made::Before) if found(bodies(&place.dir))?.is_some_and(|bodies| !bodies.is_empty()) => {
+                self.evict(key).map(|_| ())
+            }
             (None, Made::Before) => Ok(()),
         }
     }
@@ -59,57 +65,67 @@ impl Disk {
         })
     }
 
-    /// Removes the state, its view and its body. Whatever of it a crash leaves is removed by the next eviction or the sweep.
+    /// Removes the state and its view, and takes every body out of the directory. What a crash leaves the next eviction takes.
+    ///
+    /// Not only the body that the state names: whoever looked at the token before it was replaced, and froze, writes its state
+    /// when it wakes. That is believed by nobody; but where the record gives no answer, a state that was doubted may stand in, and
+    /// this one looks like it. Its body got its name before that look, and so before ours into the directory: it is gone, and
+    /// who finds no body has nothing that could stand in. A fill that has asked since may lose its body too; that costs one
+    /// more request, and at most one for each eviction.
     fn take_away(&self, key: &Key, place: &Place) -> io::Result<Removed> {
-        let state = file::read_small(&place.state())?;
-        // Only what is not there is gone: a stale handle may lead to a state that could stand in for the record later.
-        let removed = match fs::remove_file(place.state()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            outcome => Some(outcome?),
-        };
+        let removed = unless_missing(fs::remove_file(place.state()))?;
         fail_point!("evict-state-removed", |_| std::process::abort());
-        // Nothing is believed any more, so that the eviction has succeeded; what may still fail is tidying up after it.
-        let hidden = view::hide(&self.root, key, place);
-        let trashed = match state.and_then(|bytes| decode(&bytes)).and_then(|state| BodyName::parse(&state.body)) {
-            Some(body) => self.trash_body(place, &body),
-            None => Ok(()),
-        };
-        if let Err(error) = hidden.and(trashed) {
-            tracing::warn!(%key, %error, "an evicted body stays in the shared directory");
+        if let Err(error) = view::hide(&self.root, key, place) {
+            tracing::warn!(%key, %error, "a view of an evicted body stays");
+        }
+        for body in bodies(&place.dir)? {
+            self.trash_body(&body)?;
         }
         Ok(removed.map_or(Removed::NothingHeld, |()| Removed::Removed))
     }
 
-    /// Moves a body where the sweep unlinks it after a grace: a reader that has just learnt its name may still open it.
-    fn trash_body(&self, place: &Place, body: &BodyName) -> io::Result<()> {
+    /// Moves a body where the sweep unlinks it after a grace: unlinked now, it could be lost to an NFS client that has it open.
+    fn trash_body(&self, body: &Path) -> io::Result<()> {
         let trash = self.trash();
         match fs::create_dir(&trash) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
         let unused = trash.join(format!("{}{}", unused_word(), BodyName::SUFFIX));
-        found(fs::rename(place.body(body), unused)).map(|_| ())
+        unless_missing(fs::rename(body, unused)).map(|_| ())
+    }
+
+    /// Takes back an announcement: the token, then the directory.
+    fn withdraw(&self, place: &Place, token: &Token) -> io::Result<()> {
+        // Taken by a rename and looked at then: between a look and an unlink a doubt could have replaced it.
+        let taken = Aside::beside(&place.doubt());
+        fs::rename(place.doubt(), &taken.0)?;
+        if nonce::read(&taken.0)? != Some(*token) {
+            return match fs::hard_link(&taken.0, place.doubt()) {
+                // A newer one still has come meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                outcome => outcome,
+            };
+        }
+        // Of who looked at the token before it was taken, and writes its state late: as in an eviction.
+        for body in bodies(&place.dir)? {
+            self.trash_body(&body)?;
+        }
+        drop(taken);
+        // Whose lease it is does not matter: there is nothing to ask under any more.
+        let _released = fs::remove_file(place.lease());
+        // Not empty: somebody else is at work in it, and finds the token gone.
+        let _emptied = fs::remove_dir(&place.dir);
+        Ok(())
     }
 }
 
-/// Takes back an announcement: the token, then the directory.
-fn withdraw(place: &Place, token: &Token) -> io::Result<()> {
-    // Taken by a rename and looked at then: between a look and an unlink a doubt could have replaced it.
-    let taken = Aside::beside(&place.doubt());
-    fs::rename(place.doubt(), &taken.0)?;
-    if nonce::read(&taken.0)? != Some(*token) {
-        return match fs::hard_link(&taken.0, place.doubt()) {
-            // A newer one still has come meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            outcome => outcome,
-        };
+/// `None` for what is not there. A stale handle is no such thing: it may lead to what could stand in for the record later.
+fn unless_missing(outcome: io::Result<()>) -> io::Result<Option<()>> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
     }
-    drop(taken);
-    // Whose lease it is does not matter: there is nothing to ask under any more.
-    let _released = fs::remove_file(place.lease());
-    // Not empty: somebody else is at work in it, and finds the token gone.
-    let _emptied = fs::remove_dir(&place.dir);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -53,6 +53,15 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`replace`], of what need not outlive the machine: nobody waits for the disk.
+pub(super) fn replace_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let aside = Aside::beside(path);
+    aside.create()?.write_all(content)?;
+    fs::rename(&aside.0, path)?;
+    aside.published();
+    Ok(())
+}
+
 /// Writes `content` into the file at `path`, or makes it. Who reads meanwhile may find a mixture.
 ///
 /// NFS promises that who opens the file after this sees it. What has another name as well, or leads to another file, is somebody

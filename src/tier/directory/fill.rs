@@ -132,11 +132,13 @@ fn name_body(aside: &Aside, file: &File, state: &State, path: &Path) -> io::Resu
     fs::hard_link(&aside.0, path)
 }
 
-/// Steps 4 and 5: believed only under the token it was asked under; who is late says so by that token.
+/// Steps 4 and 5: believed only under the token it was asked under; who is late says so by that token. So that it does not stand
+/// in for a record that is not there either, its body has its name before this: an eviction meanwhile takes that away.
 fn believe(place: &Place, state: &State) -> io::Result<Stored> {
     if nonce::read(&place.doubt())? != Some(state.token) {
         return Ok(Stored::Overtaken);
     }
+    fail_point!("fill-token-checked", |_| std::process::abort());
     file::replace(&place.state(), &encode(state)?)?;
     fail_point!("fill-state-written", |_| std::process::abort());
     Ok(Stored::Stored)

@@ -1,22 +1,16 @@
 //! What stands between a read and a bad directory: a thread of its own, a time limit, a bound on the threads, a breaker.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::freshness::Stopwatch;
+use crate::freshness::{Breaker, Stopwatch};
 use crate::tier::directory::past::{LastFailure, Tried};
 use crate::tier::health::{Failure, LaneHealth, Lanes};
-
-/// Failures in a row after which a lane is closed. One may be bad luck of one file, three of different reads are not.
-const FAILURES_MAX: u32 = 3;
-
-/// How long a closed lane stays closed before one call tries it: at the worst a fifth of the time goes to trying.
-const PAUSE: Duration = Duration::from_secs(5);
 
 /// Calls of one lane that may be under way. A directory that hangs keeps the threads of its calls for good; tokio has 512,
 /// and computing needs some.
@@ -71,10 +65,10 @@ impl Guard {
     /// and shows it by its token.
     pub async fn run<T: Send + 'static>(&self, job: Job, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
         let LaneState { breaker, in_flight, tried } = &self.lanes[job.lane as usize];
-        if !breaker.admits(self.now()) {
+        let Some(_leave) = breaker.admit(self.now()) else {
             tried.not_tried();
             return Err(io::Error::other("it has failed repeatedly and is left alone for some seconds"));
-        }
+        };
         let in_flight = Arc::clone(in_flight);
         let permitted = async {
             let permit = in_flight.acquire_owned().await.map_err(io::Error::other)?;
@@ -113,7 +107,7 @@ impl Guard {
     /// Runs `job` if its lane is open and not crowded, and waits for it no longer than `limit`. It counts as nothing.
     pub async fn aside(&self, lane: Lane, limit: Duration, job: impl FnOnce() + Send + 'static) {
         let LaneState { breaker, in_flight, .. } = &self.lanes[lane as usize];
-        if breaker.is_closed() {
+        if breaker.open_since().is_some() {
             return;
         }
         if let Ok(permit) = Arc::clone(in_flight).try_acquire_owned() {
@@ -166,72 +160,22 @@ async fn on_blocking_pool<T: Send + 'static>(job: impl FnOnce() -> io::Result<T>
     spawn_blocking(job).await.map_err(io::Error::other)?
 }
 
+/// A lane is closed while its breaker is open.
 struct LaneState {
-    breaker: Breaker,
+    breaker: Breaker<Duration>,
     in_flight: Arc<Semaphore>,
     tried: Tried,
 }
 
 impl LaneState {
     fn health(&self) -> LaneHealth {
-        LaneHealth { closed: self.breaker.is_closed(), ..self.tried.health() }
+        LaneHealth { closed: self.breaker.open_since().is_some(), ..self.tried.health() }
     }
 }
 
 impl Default for LaneState {
     fn default() -> Self {
         Self { breaker: Breaker::default(), in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), tried: Tried::default() }
-    }
-}
-
-/// Says whether it is worth trying. Times are since any one start.
-#[derive(Default)]
-struct Breaker(Mutex<Past>);
-
-#[derive(Clone, Copy, Default)]
-struct Past {
-    failures_in_row: u32,
-    /// When the next call may try; `None` while all may.
-    closed_until: Option<Duration>,
-}
-
-impl Breaker {
-    /// Whether a call may go on. Of those after the pause one may, and the others wait for another pause: should its caller
-    /// go away, nobody waits for what became of it.
-    fn admits(&self, now: Duration) -> bool {
-        let mut past = self.past();
-        match past.closed_until {
-            Some(until) if now < until => false,
-            Some(_) => {
-                past.closed_until = Some(now + PAUSE);
-                true
-            }
-            None => true,
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.past().closed_until.is_some()
-    }
-
-    /// Answers whether this opened a closed lane.
-    fn succeeded(&self) -> bool {
-        std::mem::take(&mut *self.past()).closed_until.is_some()
-    }
-
-    /// Answers whether this closed an open lane.
-    fn failed(&self, now: Duration) -> bool {
-        let mut past = self.past();
-        let was_open = past.closed_until.is_none();
-        past.failures_in_row += 1;
-        if past.failures_in_row >= FAILURES_MAX {
-            past.closed_until = Some(now + PAUSE);
-        }
-        was_open && past.closed_until.is_some()
-    }
-
-    fn past(&self) -> std::sync::MutexGuard<'_, Past> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -246,25 +190,6 @@ mod tests {
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn three_failures_in_a_row_close_a_lane_and_one_call_in_five_seconds_tries_it() {
-        let breaker = Breaker::default();
-        assert!(!breaker.failed(seconds(1)) && !breaker.failed(seconds(1)));
-        breaker.succeeded();
-        assert!(!breaker.failed(seconds(1)) && !breaker.failed(seconds(1)), "not in a row");
-        assert!(breaker.admits(seconds(1)));
-        assert!(breaker.failed(seconds(1)), "said once");
-        assert!(!breaker.failed(seconds(1)), "by another that was under way");
-        assert!(!breaker.admits(seconds(5)));
-        assert!(breaker.admits(seconds(6)), "one tries");
-        assert!(!breaker.admits(seconds(6)), "and only one");
-        assert!(!breaker.failed(seconds(7)));
-        assert!(!breaker.admits(seconds(11)));
-        assert!(breaker.admits(seconds(12)), "the next tries, whatever became of the one before");
-        assert!(breaker.succeeded());
-        assert!(breaker.admits(seconds(12)) && breaker.admits(seconds(12)) && !breaker.is_closed());
     }
 
     fn job(lane: Lane, limit: Duration) -> Job {

@@ -10,7 +10,7 @@ use crate::key::RecordId;
 use crate::key::{Key, KeyHash, Shard};
 
 /// The layout's version, and so a directory's name: instances that disagree on the layout never see each other's files.
-pub(super) const LAYOUT: &str = "v1";
+pub(super) const LAYOUT: &str = "v2";
 
 /// The directory as this process sees it. Its methods are the steps of DESIGN part 6, one file an idea; all of them block.
 ///
@@ -18,7 +18,7 @@ pub(super) const LAYOUT: &str = "v1";
 pub(super) struct Disk {
     /// LOCAL_DATA_DIR, where the views are.
     pub root: PathBuf,
-    /// `.cache/v1/<record id>` beneath it, where everything else is.
+    /// `.cache/v2/<record id>` beneath it, where everything else is.
     pub base: PathBuf,
     /// How many files were found that nothing here has written so.
     pub damaged: AtomicU64,
@@ -132,7 +132,7 @@ mod tests {
     fn every_key_has_a_short_name_of_its_own() {
         let disk = Disk::new(Path::new("/data"), &RecordId::of(&["bucket"]));
         let longest = "é".repeat(512);
-        let names = ["a", "A", "a/", "a//b", "a/b", "a\\b", "e\u{301}", "\u{e9}", ".cache/v1", longest.as_str()];
+        let names = ["a", "A", "a/", "a//b", "a/b", "a\\b", "e\u{301}", "\u{e9}", ".cache/v2", longest.as_str()];
         let dirs: std::collections::HashSet<_> =
             names.iter().map(|name| disk.place(&Key::parse(name, &Prefix::default()).unwrap()).dir).collect();
         assert_eq!(dirs.len(), names.len());
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_layout_is_where_design_says() {
         let disk = Disk::new(Path::new("/data"), &RecordId::of(&["bucket"]));
-        let base = format!("/data/.cache/v1/{}", RecordId::of(&["bucket"]).as_str());
+        let base = format!("/data/.cache/v2/{}", RecordId::of(&["bucket"]).as_str());
         let place = disk.place(&Key::parse("a", &Prefix::default()).unwrap());
         // SHA-256 of "a".
         let dir = format!("{base}/ca/ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb");

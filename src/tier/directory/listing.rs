@@ -65,6 +65,22 @@ impl Disk {
     }
 }
 
+/// The bodies in a key's directory, those that no state names too. Opening a directory has an NFS client ask what is in it now.
+///
+/// # Errors
+/// `NotFound` where it is gone.
+pub(super) fn bodies(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let is_named_so = entry.file_name().to_str().is_some_and(|name| BodyName::parse(name).is_some());
+        if is_named_so && entry.file_type()?.is_file() {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
+}
+
 /// The directories in `dir` that have a name of so many hex digits.
 pub(super) fn subdirectories(dir: &Path, digits: usize) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();

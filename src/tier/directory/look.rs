@@ -83,14 +83,26 @@ fn read_exactly(file: File, size: u64) -> io::Result<Option<Vec<u8>>> {
     Ok((body.len() == length).then_some(body))
 }
 
+/// What is around a state in its file, `{"state":…,"checksum":"…"}`: a JSON object for who looks into it. The checksum is of the
+/// state's bytes as they stand there.
+const AROUND: [&[u8]; 3] = [b"{\"state\":", b",\"checksum\":\"", b"\"}"];
+
 /// The state as it is written.
 pub(super) fn encode(state: &State) -> io::Result<Vec<u8>> {
-    serde_json::to_vec(state).map_err(io::Error::other)
+    let state = serde_json::to_vec(state)?;
+    let [before, between, after] = AROUND;
+    Ok([before, &state, between, Checksum::of(&state).to_string().as_bytes(), after].concat())
 }
 
-/// The state that was written; `None` for anything that [`encode`] does not write.
+/// The state that was written; `None` for anything that [`encode`] does not write: a flipped bit is found, wherever it is.
 pub(super) fn decode(bytes: &[u8]) -> Option<State> {
-    serde_json::from_slice(bytes).ok().filter(|state: &State| BodyName::parse(&state.body).is_some())
+    let [before, between, after] = AROUND;
+    let (rest, checksum) = bytes.strip_prefix(before)?.strip_suffix(after)?.split_last_chunk::<16>()?;
+    let state = rest.strip_suffix(between)?;
+    // As text, for the digits of a number could be written in other ways.
+    let is_whole = Checksum::of(state).to_string().as_bytes() == checksum;
+    let state: State = is_whole.then(|| serde_json::from_slice(state).ok())??;
+    BodyName::parse(&state.body).map(|_| state)
 }
 
 #[cfg(test)]

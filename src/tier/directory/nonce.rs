@@ -1,4 +1,7 @@
 //! Tokens and epochs on disk: a file that holds one random value, replaced blindly and made exclusively.
+//!
+//! They have no checksum. A flipped bit is another value or none at all, which does no more than a doubt does; it cannot make one
+//! current again that was before, for two random values differ in half of their bits.
 
 use std::io;
 use std::path::Path;

@@ -12,7 +12,8 @@ use fail::fail_point;
 use crate::freshness::{Stopwatch, Timestamp};
 use crate::key::{Key, KeyPatterns, Prefix};
 use crate::tier::directory::file::{self, found};
-use crate::tier::directory::layout::{BodyName, Disk};
+use crate::tier::directory::layout::Disk;
+use crate::tier::directory::listing::bodies;
 use crate::tier::directory::look::decode;
 use crate::tier::directory::view;
 use crate::tier::sweep::{Limits, SweepPlan, Swept};
@@ -197,8 +198,9 @@ impl Sweep<'_> {
             // A view that stays is found by its inode below.
             let _hidden = view::hide(&self.disk.root, &key, &place);
         }
-        if let Some(body) = state.and_then(|state| BodyName::parse(&state.body)) {
-            self.trash.take(&place.body(&body))?;
+        // All of them, as an eviction does that somebody asked for: a state that is written late brings nothing back.
+        for body in found(bodies(&place.dir))?.unwrap_or_default() {
+            self.trash.take(&body)?;
         }
         fail_point!("sweep-body-trashed", |_| std::process::abort());
         Ok(Evicted::Gone)

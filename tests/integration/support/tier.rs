@@ -26,7 +26,7 @@ pub async fn tier(root: &Path) -> DirectoryTier {
 
 /// Where its files are.
 pub fn base(root: &Path) -> PathBuf {
-    root.join(".cache/v1").join(record().as_str())
+    root.join(".cache/v2").join(record().as_str())
 }
 
 pub fn key(text: &str) -> Key {

@@ -78,10 +78,10 @@ def change(key, body):
 def files(client, key):
     """Where what belongs to `key` is, as `client` sees it."""
     digest = hashlib.sha256(key.encode()).hexdigest()
-    base = next(pathlib.Path(f"{clients.MOUNTS}/{client}/data/.cache/v1").iterdir())
+    base = next(pathlib.Path(f"{clients.MOUNTS}/{client}/data/.cache/v2").iterdir())
     place = base / digest[:2] / digest
     os.close(os.open(place, os.O_RDONLY))
-    body = json.loads((place / "state.json").read_text())["body"]
+    body = json.loads((place / "state.json").read_text())["state"]["body"]
     return {
         "body": place / body,
         "state": place / "state.json",

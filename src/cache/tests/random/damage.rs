@@ -9,6 +9,8 @@ pub enum Damage {
     Half,
     /// Other bytes, and as many.
     Garbage,
+    /// One bit of it is another; which, if there are so many.
+    Flip(usize),
     /// It is empty.
     Empty,
     /// It is gone. A token goes alone: nobody keeps to a directory from which others take directories.
@@ -36,12 +38,19 @@ fn spoil(path: &Path, damage: Damage) -> std::io::Result<()> {
     match damage {
         Damage::Gone => return fs::remove_file(path),
         Damage::Half | Damage::Empty => {}
+        Damage::Flip(bit) => {
+            let mut bytes = fs::read(path)?;
+            if let Some(byte) = bytes.get_mut(bit / 8 % usize::try_from(length).unwrap().max(1)) {
+                *byte ^= 1 << (bit % 8);
+            }
+            fs::write(path, bytes)?;
+        }
         Damage::Garbage => fs::write(path, vec![b'#'; usize::try_from(length).unwrap()])?,
     }
     let left = match damage {
         Damage::Half => length / 2,
         Damage::Empty => 0,
-        Damage::Garbage | Damage::Gone => length,
+        Damage::Garbage | Damage::Flip(_) | Damage::Gone => length,
     };
     fs::File::options().write(true).open(path)?.set_len(left)
 }

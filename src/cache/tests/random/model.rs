@@ -11,6 +11,9 @@ const NEGATIVE_MILLIS_MAX: u64 = 5_000;
 const LOCAL_MILLIS_MAX: u64 = 60_000;
 const STALE_IF_ERROR_MILLIS_MAX: u64 = 24 * 60 * 60 * 1_000;
 
+/// For how long after the record was asked in vain a stale entry stands in and it is not asked.
+const SPARED_MILLIS_MAX: u64 = 60_000;
+
 /// What two instances whose clocks were once wrong may differ by: the record's `Date` has whole seconds.
 const CORRECTED_MILLIS_MAX: u64 = 2_000;
 
@@ -19,6 +22,8 @@ pub struct Model {
     /// Milliseconds since the world began.
     pub now: u64,
     mood: Mood,
+    /// When the record last gave no answers; `None` where it always did.
+    silent_at: Option<u64>,
     histories: Vec<History>,
     open: Vec<Open>,
     begun: u64,
@@ -91,7 +96,7 @@ impl Model {
     pub fn new(keys: usize, instances: usize) -> Self {
         let history = || History { contents: vec![(None, 0)], doubts: Vec::new(), floors: vec![0; instances] };
         let histories = (0..keys).map(|_| history()).collect();
-        Self { now: 0, mood: Mood::Well, histories, open: Vec::new(), begun: 0, has_wrong_clocks: false }
+        Self { now: 0, mood: Mood::Well, silent_at: None, histories, open: Vec::new(), begun: 0, has_wrong_clocks: false }
     }
 
     pub fn changed(&mut self, key: usize, content: Option<String>) {
@@ -99,6 +104,9 @@ impl Model {
     }
 
     pub fn feels(&mut self, mood: Mood) {
+        if matches!(self.mood, Mood::Down | Mood::Throttling) {
+            self.silent_at = Some(self.now);
+        }
         self.mood = mood;
         for open in &mut self.open {
             open.moods.push(mood);
@@ -148,9 +156,12 @@ impl Model {
                 let text = body(&read);
                 assert_eq!(read.entry.version.etag.as_ref(), format!("\"{text}\""), "one version at a time");
                 let stale = matches!(read.served, Served::Stale(_));
-                assert!(!stale || was(Mood::Down) || was(Mood::Throttling), "the record was well when a stale entry stood in");
+                let was_silent = was(Mood::Down) || was(Mood::Throttling);
+                let was_lately = self.silent_at.is_some_and(|at| at + SPARED_MILLIS_MAX >= open.shares_from);
+                assert!(!stale || was_silent || was_lately, "the record was well when a stale entry stood in");
                 let local = if stale { STALE_IF_ERROR_MILLIS_MAX } else { MEMORY_MILLIS_MAX };
-                let bound = if stale { open.bounds.stale } else { open.bounds.body };
+                // Without asking it is none from before a doubt.
+                let bound = if stale && was_silent { open.bounds.stale } else { open.bounds.body };
                 (Some(text), bound.max(self.aged(&open, LOCAL_MILLIS_MAX + local)))
             }
             Err(Error::NotFound { .. }) => (None, open.bounds.absence.max(self.aged(&open, NEGATIVE_MILLIS_MAX))),

@@ -206,7 +206,7 @@ fn a_token_taken_back_by_mistake_is_put_where_it_was() {
     kit.disk.announce(&kit.key).unwrap();
     kit.disk.doubt(&kit.key).unwrap();
     let newer = kit.token();
-    withdraw(&kit.place, &Token::random()).unwrap();
+    kit.disk.withdraw(&kit.place, &Token::random()).unwrap();
     assert_eq!(kit.token(), newer);
     assert_eq!(files(&kit.place.dir), BTreeSet::from([kit.place.doubt()]));
 }
@@ -219,6 +219,53 @@ fn taking_back_leaves_the_directory_of_somebody_at_work() {
     kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
     assert_eq!(kit.token(), None);
     assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
+}
+
+/// Another has its body in place and has looked at the token, and writes its state when the record has said that there is nothing.
+/// Promise 5: "Nothing stands in for [...] what the record said is absent"
+#[test]
+fn forgetting_takes_the_body_of_a_state_that_is_not_written_yet() {
+    for (made, doubted) in [(Made::Here, Doubted::NobodyHeld), (Made::Before, Doubted::Written)] {
+        let kit = kit();
+        let token = kit.disk.announce(&kit.key).unwrap().token;
+        let body = kit.place.body(&BodyName::unused(&Version { etag: "\"v\"".into(), last_modified: ASKED }));
+        fs::write(&body, "late").unwrap();
+        kit.disk.forget(&kit.key, &token, made).unwrap();
+        assert!(!body.exists() && kit.token() != Some(token), "{made:?}");
+        assert_eq!(kit.disk.doubt(&kit.key).unwrap(), doubted, "{made:?}: where there is a directory, somebody may be at work");
+    }
+}
+
+/// Nothing that is not ours goes; a directory is no body, whatever its name.
+#[test]
+fn an_eviction_takes_all_bodies_and_nothing_else() {
+    let kit = kit();
+    kit.hold(b"1");
+    kit.hold(b"2");
+    let body = || kit.place.body(&BodyName::unused(&Version { etag: "\"v\"".into(), last_modified: ASKED }));
+    let (linked, directory) = (body(), body());
+    fs::write(&linked, "of who has not written its state yet").unwrap();
+    fs::create_dir(&directory).unwrap();
+    let others = ["being written.tmp", "somebody's"].map(|name| kit.place.dir.join(name));
+    for path in &others {
+        fs::write(path, "").unwrap();
+    }
+    kit.disk.evict(&kit.key).unwrap();
+    assert_eq!(files(&kit.place.dir), BTreeSet::from_iter(others.into_iter().chain([kit.place.doubt()])));
+    assert!(directory.exists());
+    assert_eq!(files(&kit.disk.trash()).len(), 3);
+}
+
+/// What could still stand in was not taken away.
+#[test]
+fn an_eviction_that_cannot_take_the_bodies_away_has_failed() {
+    let kit = kit();
+    kit.hold(b"1");
+    fs::write(kit.disk.trash(), "a file in place of the trash").unwrap();
+    kit.disk.evict(&kit.key).unwrap_err();
+    fs::remove_file(kit.disk.trash()).unwrap();
+    kit.disk.evict(&kit.key).unwrap();
+    assert_eq!(files(&kit.disk.trash()).len(), 1, "the next takes them");
 }
 
 /// One makes the directory, the other finds it made, the first removes it, the other stands in the empty.

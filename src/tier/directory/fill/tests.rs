@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::*;
-use crate::entry::{Media, Version};
+use crate::entry::{Budget, Media, Version};
 use crate::key::Prefix;
 use crate::key::RecordId;
 use crate::tier::{Epoch, Looked};
@@ -87,6 +87,30 @@ fn a_state_written_after_the_last_look_at_the_token_is_not_believed() {
     file::replace(&place.state(), &encode(&late).unwrap()).unwrap();
     let Looked::Other { token: Some(token), state: Some(state) } = disk.look(&key, None).unwrap() else { panic!("not held") };
     assert!(!state.is_believed_under(&token));
+}
+
+/// Between the two calls of [`believe`] an eviction may begin and return. Nothing may stand in for what it took away, and that
+/// the state written then is not believed does not keep its body from standing in: so that has to be gone.
+#[test]
+fn a_state_written_after_an_eviction_names_a_body_that_is_gone() {
+    let Kit { disk, key, place, dir: _dir } = kit();
+    let token = disk.announce(&key).unwrap().token;
+    disk.store(&key, &token, &entry("\"v1\"", b"1"), ASKED).unwrap();
+    let confirmed = disk.state(&key, &place).unwrap().unwrap();
+    let stored = State { body: BodyName::unused(&confirmed.version).as_str().to_owned(), ..confirmed.clone() };
+    for late in [confirmed, stored] {
+        let body = place.body(&BodyName::parse(&late.body).unwrap());
+        if !body.exists() {
+            fs::write(&body, b"1").unwrap();
+        }
+        let read = File::open(&body).unwrap();
+        disk.evict(&key).unwrap();
+        file::replace(&place.state(), &encode(&late).unwrap()).unwrap();
+        let Looked::Other { token: Some(token), state: Some(state) } = disk.look(&key, None).unwrap() else { panic!("not held") };
+        assert!(!state.is_believed_under(&token));
+        assert_eq!(disk.lift(&key, &state, Budget::unbounded().room_now(1).unwrap()).unwrap(), None);
+        assert_eq!(io::read_to_string(read).unwrap(), "1", "who reads it reads on");
+    }
 }
 
 #[test]

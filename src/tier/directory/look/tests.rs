@@ -5,6 +5,7 @@ use crate::entry::{Budget, Facts, Media, Version};
 use crate::freshness::Timestamp;
 use crate::key::Prefix;
 use crate::key::RecordId;
+use crate::tier::directory::layout::LAYOUT;
 use crate::tier::{Blocks, Nonce, Stored};
 
 struct Held {
@@ -66,23 +67,54 @@ fn a_state_is_written_byte_for_byte_as_ever() {
         r#""checksum":"ae8b14860a799888"},"body":"0123456789abcdef.0123456789abcdef0123456789abcdef.body","#,
         r#""confirmed_at":1700000001234,"token":"00000000000000000000000000000abc"}"#,
     );
-    const CHANGED: &str = "layout changed: raise its version";
-    assert_eq!(String::from_utf8(encode(&state).unwrap()).unwrap(), written, "{CHANGED}");
-    assert_eq!(decode(written.as_bytes()), Some(state.clone()), "{CHANGED}");
+    assert_pinned(&state, written, "5323688db6bafd4c");
 
     // What only some records say is left out where it is not said.
     let kept = State { facts: Facts { version_id: Some("L4kq".into()), ..state.facts.clone() }, ..state };
     let written = written.replace(r#""ae8b14860a799888"}"#, r#""ae8b14860a799888","version_id":"L4kq"}"#);
-    assert_eq!(String::from_utf8(encode(&kept).unwrap()).unwrap(), written, "{CHANGED}");
-    assert_eq!(decode(written.as_bytes()), Some(kept.clone()), "{CHANGED}");
+    assert_pinned(&kept, &written, "65612fae039472e3");
 
     // And what only a body of several blocks has.
     let checksums = vec![Checksum::of(b"123456789"), Checksum::of(b"")];
     let long = State { blocks: Some(Blocks { bytes: 1 << 20, checksums }), ..kept };
     let blocks = r#""version_id":"L4kq"},"blocks":{"bytes":1048576,"checksums":["ae8b14860a799888","0000000000000000"]},"#;
     let written = written.replace(r#""version_id":"L4kq"},"#, blocks);
-    assert_eq!(String::from_utf8(encode(&long).unwrap()).unwrap(), written, "{CHANGED}");
-    assert_eq!(decode(written.as_bytes()), Some(long), "{CHANGED}");
+    assert_pinned(&long, &written, "15f89ac0a5b4d338");
+}
+
+#[track_caller]
+fn assert_pinned(state: &State, written: &str, checksum: &str) {
+    const CHANGED: &str = "layout changed: raise its version";
+    let written = format!(r#"{{"state":{written},"checksum":"{checksum}"}}"#);
+    assert_eq!(String::from_utf8(encode(state).unwrap()).unwrap(), written, "{CHANGED}");
+    assert_eq!(decode(written.as_bytes()), Some(state.clone()), "{CHANGED}");
+    assert_eq!(LAYOUT, "v2", "{CHANGED}");
+}
+
+/// Pitfall 1: what a state says is served as truth. Whatever is not what was written is no state: no bit of it may be another,
+/// nothing of it missing, nothing more.
+#[test]
+fn a_state_with_any_bit_flipped_or_cut_anywhere_is_no_state() {
+    let held = holding(b"body");
+    let path = held.disk.place(&held.key).state();
+    let whole = fs::read(&path).unwrap();
+    assert_eq!(decode(&whole), Some(held.state.clone()));
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(decode(&flipped), None, "bit {bit}: {}", String::from_utf8_lossy(&flipped));
+    }
+    for length in 0..whole.len() {
+        assert_eq!(decode(&whole[..length]), None, "cut after {length}");
+        assert_eq!(decode(&whole[whole.len() - length..]), None, "the last {length}");
+    }
+    for more in [" ", "\n", "}", "\0"] {
+        assert_eq!(decode(&[&whole, more.as_bytes()].concat()), None, "{more:?} after it");
+        assert_eq!(decode(&[more.as_bytes(), &whole].concat()), None, "{more:?} before it");
+    }
+    let upper = String::from_utf8(whole).unwrap();
+    let (state, checksum) = upper.split_at(upper.len() - 18);
+    assert_eq!(decode(format!("{state}{}", checksum.to_uppercase()).as_bytes()), None, "in other digits");
 }
 
 #[test]

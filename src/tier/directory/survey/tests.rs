@@ -152,13 +152,13 @@ fn what_is_beside_our_part_is_told_apart() {
     let world = World::new();
     world.store("a", "1");
     let root = world.dir.path();
+    fs::create_dir_all(root.join(".cache/v0/other")).unwrap();
     fs::create_dir_all(root.join(".cache/v2/other")).unwrap();
-    fs::create_dir_all(root.join(".cache/v1/other")).unwrap();
     fs::create_dir_all(root.join(".cache/doctor-1")).unwrap();
     fs::write(root.join(".cache/notes"), "").unwrap();
     fs::write(root.join("theirs.csv"), "").unwrap();
     let expected = Around {
-        other_layouts: sample(&["v2"]),
+        other_layouts: sample(&["v0"]),
         other_records: sample(&["other"]),
         scratches: sample(&["doctor-1"]),
         foreign: sample(&["notes"]),

@@ -2,7 +2,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 use super::*;
-use crate::entry::{Entry, Media, Version};
+use crate::entry::{Budget, Entry, Media, Version};
 use crate::key::{KeyHash, RecordId, Shard};
 use crate::tier::directory::touch;
 use crate::tier::sweep::{GRACE, STATELESS};
@@ -119,6 +119,24 @@ fn what_is_in_the_trash_is_unlinked_when_the_grace_has_passed_and_sooner_where_t
     kit.disk.evict(&key("a")).unwrap();
     assert_eq!(kit.sweep(&plan(GRACE * 2), &budget(10 * BLOCK)).unlinked, 1);
     assert_eq!(kit.trash(), 0);
+}
+
+/// Whoever looked at the token before it was taken writes its state when it wakes. It is not believed, and has no body.
+#[test]
+fn a_sweep_evicts_all_bodies_of_a_key_and_not_only_the_one_that_is_named() {
+    let kit = kit();
+    let token = kit.hold("a", "old", HOUR);
+    kit.store("a", &token, "new");
+    kit.use_at("a", Timestamp::from_millis(now().as_millis() - 3_600_000));
+    let place = kit.place("a");
+    let late = place.dir.join("late.tmp");
+    fs::copy(place.state(), &late).unwrap();
+    let swept = kit.sweep(&plan(Duration::ZERO), &budget(0));
+    assert_eq!((swept.evicted, swept.trashed, swept.directories, swept.failed), (1, 2, 0, 0), "{swept:?}");
+    fs::rename(&late, place.state()).unwrap();
+    assert_eq!(fs::read_dir(&place.dir).unwrap().count(), 1, "the state alone");
+    let Looked::Other { token: None, state: Some(state) } = kit.disk.look(&key("a"), None).unwrap() else { panic!("no state") };
+    assert_eq!(kit.disk.lift(&key("a"), &state, Budget::unbounded().room_now(3).unwrap()).unwrap(), None);
 }
 
 /// "Least recently used first, down to the low-water mark; what is to be kept warm goes last."

@@ -147,13 +147,13 @@ fn a_key_of_1024_bytes_is_shown_where_its_segments_are_file_names() {
 fn keys_that_are_no_file_names_have_no_view_and_are_stored() {
     let kit = kit();
     let long = "n".repeat(256);
-    for name in ["a//b", "a/", ".cache/x", ".CACHE/v1/x", ".cache", long.as_str()] {
+    for name in ["a//b", "a/", ".cache/x", ".CACHE/v2/x", ".cache", long.as_str()] {
         kit.store(name, "ours");
     }
     let shown: Vec<_> = fs::read_dir(kit.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(shown, [".cache"]);
     let ours: Vec<_> = fs::read_dir(kit.path(".cache")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(ours, ["v1"]);
+    assert_eq!(ours, ["v2"]);
 }
 
 #[test]

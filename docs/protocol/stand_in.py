@@ -1,0 +1,28 @@
+"""Checks what may stand in for a record that gives no answer (`src/cache/fill.rs`, `src/tier/directory/doubt.rs`)."""
+import sys
+from model import Model, search
+
+A, AB, AGONE = ("a",), ("a", "b"), ("a", None)
+BASE = dict(announce=True, record_vouches=False, nocache=True, forget="evict", doubters=0)
+ONE = dict(readers=(0, 1), reads=2, tick=1, evictors=1, **BASE)
+FORGET = dict(readers=(0, 1, 2), reads=1, absent=True, **BASE)
+RUNS = {
+    "P1 any body in hand, the named body taken away": (A, dict(standin="hand", evict_bodies="named", **ONE)),
+    "P2 any body in hand, all bodies taken away": (A, dict(standin="hand", **ONE)),
+    "P3 only while its file is there, the named body taken away": (A, dict(standin="file", evict_bodies="named", **ONE)),
+    "P4 ours": (A, dict(standin="file", **ONE)),
+    "P5 ours, one change": (AB, dict(standin="file", **{**ONE, "tick": 0})),
+    "P6 ours, two evictions": (A, dict(standin="file", **{**ONE, "evictors": 2, "reads": 1, "tick": 0})),
+    "P7 ours, a doubt besides": (A, dict(standin="file", **{**ONE, "doubters": 1, "reads": 1, "tick": 0})),
+    "P8 ours, three readers": (A, dict(standin="file", **{**ONE, "readers": (0, 1, 1), "reads": 1, "tick": 0})),
+    "P9 ours, crash": (A, dict(standin="file", crash=1, **{**ONE, "reads": 1, "tick": 0})),
+    "P10 gone from the record, the named body taken away": (AGONE, dict(standin="file", evict_bodies="named", **FORGET)),
+    "P11 gone from the record, ours: whoever asked before and has no body there yet is not seen": (AGONE, dict(standin="file", **FORGET)),
+}
+for name, (names, kw) in RUNS.items():
+    if len(sys.argv) > 1 and not any(a in name for a in sys.argv[1:]):
+        continue
+    wrong, trace, n, whole = search(Model(names, **kw), limit=1_000_000, seconds=600)
+    print(f"== {name}: {wrong or ('holds' if whole else 'holds as far as searched')}  [{n} states]", flush=True)
+    for step in trace if wrong else ():
+        print("   ", step)

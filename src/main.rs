@@ -60,36 +60,8 @@ fn command_line(environment: &Environment) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),
         },
-        Command::Warm(WarmArguments { url: Some(url), patterns, .. }) => remote(environment, &url, async |server| {
-            let mut bar = Bar::new();
-            match server.warm(&patterns, &mut bar).await {
-                Ok(warmed) => report(&warmed, warmed.failed + warmed.left),
-                Err(error) => end(FAILED, error),
-            }
-        }),
-        Command::Stats(StatsArguments { url: Some(url), .. }) => {
-            remote(environment, &url, async |server| match server.stats().await {
-                Ok(stats) => report(&stats, 0),
-                Err(error) => end(FAILED, error),
-            })
-        }
-        Command::Stats(arguments) => {
-            chore(environment, arguments.record.source.as_deref(), async |config| match app::stats(config).await {
-                Ok(stats) => report(&stats, 0),
-                Err(error) => end(FAILED, error),
-            })
-        }
-        Command::Warm(arguments) => chore(environment, arguments.record.source.as_deref(), async |config| {
-            let patterns = match KeyPatterns::parse(arguments.patterns.iter().map(String::as_str)) {
-                Ok(patterns) => Some(patterns).filter(|patterns| !patterns.is_empty()),
-                Err(error) => return end(MISUSED, error),
-            };
-            let mut bar = Bar::new();
-            match app::warm(config, patterns.as_ref(), CHORE_TIME_MAX, |step| bar.show(step)).await {
-                Ok(warmed) => report(&warmed, warmed.failed),
-                Err(error) => end(FAILED, error),
-            }
-        }),
+        Command::Warm(arguments) => warm(environment, &arguments),
+        Command::Stats(arguments) => stats(environment, &arguments),
         Command::Sweep(arguments) => {
             chore(environment, arguments.source.as_deref(), async |config| match app::sweep(config, CHORE_TIME_MAX).await {
                 Ok(Some(swept)) => report(&swept, swept.failed),
@@ -99,6 +71,39 @@ fn command_line(environment: &Environment) -> ExitCode {
             })
         }
     }
+}
+
+fn warm(environment: &Environment, arguments: &WarmArguments) -> ExitCode {
+    let patterns = match KeyPatterns::parse(arguments.patterns.iter().map(String::as_str)) {
+        Ok(patterns) => Some(patterns).filter(|patterns| !patterns.is_empty()),
+        Err(error) => return end(MISUSED, error),
+    };
+    let mut bar = Bar::new();
+    if let Some(url) = &arguments.url {
+        return remote(environment, url, async |server| match server.warm(&arguments.patterns, &mut bar).await {
+            Ok(warmed) => report(&warmed, warmed.failed + warmed.left),
+            Err(error) => end(FAILED, error),
+        });
+    }
+    chore(environment, arguments.record.source.as_deref(), async |config| {
+        match app::warm(config, patterns.as_ref(), CHORE_TIME_MAX, |step| bar.show(step)).await {
+            Ok(warmed) => report(&warmed, warmed.failed),
+            Err(error) => end(FAILED, error),
+        }
+    })
+}
+
+fn stats(environment: &Environment, arguments: &StatsArguments) -> ExitCode {
+    if let Some(url) = &arguments.url {
+        return remote(environment, url, async |server| match server.stats().await {
+            Ok(stats) => report(&stats, 0),
+            Err(error) => end(FAILED, error),
+        });
+    }
+    chore(environment, arguments.record.source.as_deref(), async |config| match app::stats(config).await {
+        Ok(stats) => report(&stats, 0),
+        Err(error) => end(FAILED, error),
+    })
 }
 
 /// Asks a server, with the token of the settings.

@@ -10,6 +10,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
+#[cfg(feature = "aws")]
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -166,10 +168,17 @@ impl Remote {
 }
 
 #[cfg(feature = "aws")]
-fn connector(_uri: &Uri) -> Result<Connector, RemoteError> {
-    let https = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
-        .map_err(RemoteError::Certificates)?;
+fn connector(uri: &Uri) -> Result<Connector, RemoteError> {
+    let builder = hyper_rustls::HttpsConnectorBuilder::new();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let https = if uri.scheme_str() == Some("https") {
+        builder.with_provider_and_native_roots(provider).map_err(RemoteError::Certificates)?
+    } else {
+        // A machine without any authorities may ask itself.
+        let versions = ClientConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions();
+        let versions = versions.map_err(|error| RemoteError::Certificates(std::io::Error::other(error)))?;
+        builder.with_tls_config(versions.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    };
     Ok(https.https_or_http().enable_http1().build())
 }
 

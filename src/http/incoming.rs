@@ -21,3 +21,31 @@ pub(super) async fn whole(body: Body, bytes_max: usize, deadline: Instant) -> Re
         if is_long { Problem::form_too_large(bytes_max) } else { Problem::bad_request("the body broke off; send all of it") }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    async fn refusal(body: Body) -> String {
+        let soon = tokio::time::Instant::now().into_std() + Duration::from_millis(20);
+        let problem = whole(body, 10, soon).await.expect_err("it is refused").document();
+        problem["type"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// "Slow clients": a body that stops coming costs the request's time and no more.
+    #[tokio::test]
+    async fn a_body_that_is_late_or_long_or_breaks_off_is_refused() {
+        let begun = stream::iter([Ok::<_, Infallible>("begun")]).chain(stream::pending());
+        assert_eq!(refusal(Body::from_stream(begun)).await, "/problems/slow-request");
+        let broken = stream::iter([Ok("begun"), Err(std::io::Error::other("gone"))]);
+        assert_eq!(refusal(Body::from_stream(broken)).await, "/problems/bad-request");
+        assert_eq!(refusal(Body::from("eleven byte")).await, "/problems/form-too-large");
+        let soon = tokio::time::Instant::now().into_std() + Duration::from_secs(60);
+        assert_eq!(whole(Body::from("ten bytes!"), 10, soon).await.ok().as_deref(), Some(&b"ten bytes!"[..]));
+    }
+}

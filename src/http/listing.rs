@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use form_urlencoded::Serializer;
-use http::header::{CONTENT_TYPE, LINK};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK};
 use http::{HeaderValue, Uri};
 use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
@@ -161,6 +161,7 @@ fn answer(mut document: Map<String, Value>, next: Option<String>) -> Response {
     document.insert("next".to_owned(), next.clone().map_or(Value::Null, Value::from));
     let mut response = Value::from(document).to_string().into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(link) = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok()) {
         response.headers_mut().insert(LINK, link);
     }

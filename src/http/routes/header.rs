@@ -49,8 +49,18 @@ pub const OF_PARTS: &[&Header] =
 pub const OF_READS: &[&Header] = &[&AGE, &CACHE_STATUS, &SERVER_TIMING];
 pub const OF_CREATIONS: &[&Header] = &[&AGE, &CACHE_STATUS, &LOCATION, &SERVER_TIMING];
 pub const OF_LINKS: &[&Header] = &[&CACHE_CONTROL, &LOCATION];
-pub const OF_LISTINGS_AND_BODIES: &[&Header] =
-    &[&ACCEPT_RANGES, &AGE, &CACHE_STATUS, &CONTENT_ENCODING, &ETAG, &LAST_MODIFIED, &LINK, &NOSNIFF, &SERVER_TIMING];
+pub const OF_LISTINGS_AND_BODIES: &[&Header] = &[
+    &ACCEPT_RANGES,
+    &AGE,
+    &CACHE_CONTROL,
+    &CACHE_STATUS,
+    &CONTENT_ENCODING,
+    &ETAG,
+    &LAST_MODIFIED,
+    &LINK,
+    &NOSNIFF,
+    &SERVER_TIMING,
+];
 pub const OF_TELEMETRY_AND_BODIES: &[&Header] = &[
     &ACCEPT_RANGES,
     &AGE,

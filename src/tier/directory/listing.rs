@@ -14,23 +14,22 @@ impl Disk {
     /// The keys that have a state, doubted ones too.
     pub fn list(&self) -> io::Result<Vec<Listed>> {
         let mut lines = Vec::new();
-        self.walk(|dir| {
-            lines.extend(file::read_small(&dir.join("state.json"))?.and_then(|bytes| line(dir, &bytes)));
-            Ok(())
-        })?;
+        self.lines(|listed| lines.push(listed))?;
         Ok(lines)
     }
 
     /// A page of them.
     pub fn page(&self, wanted: Wanted) -> io::Result<Vec<Line>> {
-        let mut lines = Lines::new(wanted);
+        let mut page = Lines::new(wanted);
+        self.lines(|listed| page.add(listed))?;
+        Ok(page.into_lines())
+    }
+
+    fn lines(&self, mut take: impl FnMut(Listed)) -> io::Result<()> {
         self.walk(|dir| {
-            if let Some(listed) = file::read_small(&dir.join("state.json"))?.and_then(|bytes| line(dir, &bytes)) {
-                lines.add(listed);
-            }
+            file::read_small(&dir.join("state.json"))?.and_then(|bytes| line(dir, &bytes)).into_iter().for_each(&mut take);
             Ok(())
-        })?;
-        Ok(lines.into_lines())
+        })
     }
 
     /// Views are further names of the bodies, and not counted.

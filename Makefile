@@ -27,11 +27,12 @@ run: ## Serve the sample data on http://127.0.0.1:5000
 test: .venv/installed .venv-aws/installed ## Run all tests: the core by itself, then everything
 	@tools/step "tests of the core" $(CARGO) test --locked --no-default-features --lib
 	@tools/step tests $(CARGO) test --locked --features failpoints
+	@tools/step interleavings $(CARGO) test --locked --no-default-features --features interleavings --lib interleavings
 
 .PHONY: lint
 lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format, lints, licences and the template
 	@tools/step format $(CARGO) fmt --check
-	@tools/step lints $(CARGO) clippy --locked --all-targets --features failpoints -- -D warnings
+	@tools/step lints $(CARGO) clippy --locked --all-targets --features interleavings -- -D warnings
 	@tools/step "lints of the core" $(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
 	@tools/step licences $(CARGO_DENY) --log-level error --locked check licenses bans sources
 	@tools/step template env $(SAM) validate --lint --template template.yaml
@@ -40,14 +41,22 @@ lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format,
 .PHONY: check
 check: lint test ## Lint and test, as CI does
 
-# How long `make torture` is: some ten minutes for the one and an hour for the other.
+# How long `make torture` is: some ten minutes for the first, an hour for the second.
 STEPS ?= 1000000
 KILLS ?= 10000
+# Of each history that has too many orders for all of them to be tried.
+ORDERS ?= 100000
 
 .PHONY: torture
-torture: ## The long form of the random tests, and a table: make torture STEPS=… KILLS=…
+torture: ## The long form of the random tests, and a table: make torture STEPS=… KILLS=… ORDERS=…
 	@tools/step "building the tests" $(CARGO) test --locked --features failpoints --lib --test integration --no-run
-	@TORTURE_STEPS=$(STEPS) TORTURE_KILLS=$(KILLS) tools/torture $(CARGO)
+	@TORTURE_STEPS=$(STEPS) TORTURE_KILLS=$(KILLS) TORTURE_ORDERS=$(ORDERS) tools/torture $(CARGO)
+
+# Not part of `check`: each guard is a build.
+NAMES ?=
+.PHONY: mutants
+mutants: ## Take the guards out of the source, one at a time, and see that a test fails: make mutants NAMES='floor grace'
+	@CARGO="$(CARGO)" python3 tools/mutants.py $(NAMES)
 
 # Optimised as what is deployed, but without polars, which takes most of the time and does not touch a plain answer.
 BENCH = $(CARGO) bench --locked --profile deploy --no-default-features --features aws

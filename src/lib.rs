@@ -30,6 +30,8 @@ pub mod key;
 pub mod freshness;
 pub mod python_value;
 
+mod sync;
+
 pub mod entry;
 pub mod error;
 

@@ -1,10 +1,11 @@
 //! What this instance has seen of the shared tier's epochs, and when.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::freshness::Moment;
 use crate::key::Shard;
+use crate::sync::RwLock;
 use crate::tier::{Epoch, SharedTier};
 
 const SHARDS: usize = 256;

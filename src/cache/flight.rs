@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+
+use crate::sync::{AtomicBool, Mutex, MutexGuard, spawn};
 
 /// The flights under way, by key. `U` is what a flight was started under: only who holds the same may join.
 pub struct Flights<K, U, T: Clone> {
@@ -62,7 +64,7 @@ where
         let doubt = Doubt::default();
         let landing = Landing { table: Arc::clone(&self.table), key: key.clone(), doubt: doubt.clone() };
         let work = start(doubt.clone());
-        let task = tokio::spawn(async move {
+        let task = spawn(async move {
             let landing = landing;
             let answer = work.await;
             drop(landing);
@@ -187,6 +189,18 @@ mod tests {
         let clear_again = Arc::clone(&clear);
         tokio::spawn(async move { clear_again.notify_one() });
         assert_eq!((first.end.await, second.end.await), (Some(true), Some(false)));
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_lost_its_place_leaves_the_one_that_took_it() {
+        let tower = Tower::new();
+        let (older, newer) = (tower.join(1), tower.join(2));
+        tokio::task::yield_now().await;
+        tower.clear.notify_one();
+        assert_eq!(older.end.await, Some(0));
+        assert!(!tower.join(2).leads, "the newer flight is still under way");
+        tower.clear.notify_one();
+        assert_eq!(newer.end.await, Some(1));
     }
 
     #[tokio::test]

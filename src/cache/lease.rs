@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval};
 
 use crate::key::Key;
+use crate::sync::sleep_until;
 use crate::tier::{Errand, Lease, Leased, SharedTier, Token};
 
 /// The first pause between two looks at somebody else's lease; each is twice as long as the one before.

@@ -7,9 +7,12 @@ mod doubts;
 pub(crate) mod failing_tier;
 mod failures;
 pub(crate) mod fake_record;
+#[cfg(feature = "interleavings")]
+mod interleavings;
 mod large;
 mod large_once;
 mod leases;
+mod orders;
 mod pitfalls;
 mod random;
 mod reads;

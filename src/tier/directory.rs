@@ -28,6 +28,7 @@ use crate::tier::{
 mod doubt;
 mod file;
 mod fill;
+mod fs;
 mod guard;
 mod hands;
 mod incoming;
@@ -454,5 +455,7 @@ fn judge(root: &Path) -> Result<(), Unusable> {
     }
 }
 
+#[cfg(all(test, feature = "interleavings"))]
+mod interleavings;
 #[cfg(test)]
 mod tests;

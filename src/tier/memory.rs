@@ -2,17 +2,17 @@
 
 use std::any::Any;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use moka::sync::Cache;
-use tokio::task::spawn_blocking;
 
 use crate::entry::{Body, Budget, Entry, Facts, Room, Version};
 use crate::error::Result;
 use crate::freshness::{Moment, Timestamp};
 use crate::key::{Key, Shard};
+use crate::sync::{Mutex, spawn_blocking};
 use crate::tier::{Epoch, Kept, Line, Lines, Listed, Removed, Tier, TierName, Token, Wanted};
 
 /// Bytes a kept value costs besides its own: moka's nodes and counters, our structures, the allocator's rounding.

@@ -12,7 +12,7 @@ mod source;
 
 /// The rooms of the house, from the ground up. A room may use what is on a floor below its own, on its own floor only itself.
 const FLOORS: [&[&str]; 9] = [
-    &["key", "freshness", "python_value"],
+    &["key", "freshness", "python_value", "sync"],
     &["error"],
     &["entry"],
     &["tier", "record"],

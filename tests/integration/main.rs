@@ -20,6 +20,7 @@ mod lambda_limits;
 mod lambda_stream;
 mod large_bodies;
 mod local_api;
+mod mutants;
 mod one_fetch;
 mod readme;
 mod record_conformance;

@@ -78,7 +78,7 @@ struct Told {
 /// What happens to the next part that is opened, at this offset of the object.
 #[derive(Clone)]
 pub enum Hitch {
-    /// Nothing more comes until the gate is released.
+    /// Nothing more comes until the gate is released; past the last byte, not even the end.
     Held(u64, Arc<Gate>),
     /// Nothing more comes.
     BrokenOff(u64),
@@ -212,6 +212,11 @@ impl Record for FakeRecord {
             (offset - piece.len() as u64, piece)
         });
         let key = key.clone();
+        let end = match &hitch {
+            Some(Hitch::Held(offset, gate)) if *offset == range.end => Some(Arc::clone(gate)),
+            _ => None,
+        };
+        let end = stream::iter(end).then(|gate| async move { gate.hold().await }).filter_map(async |()| None);
         let come = stream::iter(pieces).then(move |(at, piece)| {
             let (hitch, key) = (hitch.clone(), key.clone());
             async move {
@@ -231,7 +236,7 @@ impl Record for FakeRecord {
                 Ok(piece)
             }
         });
-        Ok(come.boxed())
+        Ok(come.chain(end).boxed())
     }
 
     /// Two objects a page, so that a few make pages.

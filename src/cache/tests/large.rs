@@ -153,6 +153,25 @@ async fn a_body_that_fails_its_checksum_is_cut_off_and_not_published() {
     }
 }
 
+/// The same where all has come and its end has not: whoever had every byte would take it for whole.
+#[tokio::test]
+async fn the_last_byte_of_a_body_waits_for_the_verdict_on_all_of_it() {
+    let world = world();
+    let one = world.instance().await;
+    let gate = Arc::<Gate>::default();
+    world.record.come_with(Hitch::Held(SIZE, Arc::clone(&gate)));
+    let (_, mut chunks) = open(&one, 0, 0..SIZE).await.unwrap();
+    let mut come = Vec::new();
+    while (come.len() as u64) < SIZE - 1 {
+        come.extend_from_slice(&chunks.next().await.unwrap().unwrap());
+    }
+    assert_eq!(come.len() as u64, SIZE - 1);
+    gate.release();
+    let (rest, error) = gather(chunks).await;
+    come.extend(rest);
+    assert_bytes((come, error), &bytes(1));
+}
+
 #[tokio::test]
 async fn a_body_that_breaks_off_breaks_off_for_its_readers_and_is_not_published() {
     let world = world();

@@ -1,6 +1,5 @@
 //! Doubting, evicting, and taking away what the record does not have. DESIGN part 6, "Doubt" and "Evict".
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use fail::fail_point;
 
 use crate::key::Key;
 use crate::tier::directory::file::{self, Aside, Made, found, once_more_if_gone};
+use crate::tier::directory::fs;
 use crate::tier::directory::layout::{BodyName, Disk, Place, unused_word};
 use crate::tier::directory::listing::bodies;
 use crate::tier::directory::{nonce, view};

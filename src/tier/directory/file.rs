@@ -1,12 +1,12 @@
 //! Files that are written beside their place and published in one step: a name is there whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use crate::tier::directory::fs::{self, File, OpenOptions};
 use crate::tier::directory::layout::unused_word;
 
 /// Longest file that is read whole without its length being known: a state holds a key and what its record said of it.
@@ -26,7 +26,7 @@ pub(super) enum Made {
 pub(super) fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let read = || {
         let mut bytes = Vec::new();
-        File::open(path)?.take(SMALL_BYTES_MAX).read_to_end(&mut bytes)?;
+        fs::open(path)?.take(SMALL_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     found(once_more_if_stale(read))
@@ -38,7 +38,7 @@ pub(super) fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// open: half a minute of the old content was measured. Opening a directory makes the client ask whether its names have changed.
 pub(super) fn read_named(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let dir = path.parent().unwrap_or(path);
-    match found(once_more_if_stale(|| File::open(dir)))? {
+    match found(once_more_if_stale(|| fs::open(dir)))? {
         Some(_asked) => read_small(path),
         None => Ok(None),
     }
@@ -89,7 +89,7 @@ pub(super) fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
 fn open_own(path: &Path) -> io::Result<Option<File>> {
     // A FIFO would wait for a reader.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+    match fs::open_as(OpenOptions::new().write(true).custom_flags(flags), path) {
         Ok(file) => {
             let metadata = file.metadata()?;
             Ok((metadata.is_file() && metadata.nlink() == 1).then_some(file))
@@ -132,7 +132,7 @@ impl Aside {
 
     /// Makes the file, to be written and read.
     pub fn create(&self) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create_new(true).open(&self.0)
+        fs::open_as(OpenOptions::new().read(true).write(true).create_new(true), &self.0)
     }
 
     /// Its name has gone with a rename; asking the server to remove nothing would be a request too.
@@ -196,6 +196,7 @@ pub(super) fn once_more_if_gone<T>(step: impl Fn() -> io::Result<T>) -> io::Resu
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::fs;
 
     use super::*;
 

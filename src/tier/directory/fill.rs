@@ -1,6 +1,5 @@
 //! Filling: announcing it, publishing a body, believing it. DESIGN part 6, "Confirm / fill", steps 1 and 3 to 6.
 
-use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,6 +10,7 @@ use crate::entry::Entry;
 use crate::freshness::Timestamp;
 use crate::key::Key;
 use crate::tier::directory::file::{self, Aside, Made, is_gone, once_more_if_gone};
+use crate::tier::directory::fs::{self, File, Permissions};
 use crate::tier::directory::layout::{BodyName, Disk, Place};
 use crate::tier::directory::look::encode;
 use crate::tier::directory::{nonce, view};

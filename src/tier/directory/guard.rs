@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::freshness::{Breaker, Stopwatch};
+use crate::sync::spawn_blocking;
 use crate::tier::directory::past::{LastFailure, Tried};
 use crate::tier::health::{Failure, LaneHealth, Lanes};
 

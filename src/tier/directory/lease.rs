@@ -1,6 +1,5 @@
 //! The leases of a key: files beside its state. DESIGN part 6, "Lease".
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use fail::fail_point;
 
 use crate::key::Key;
 use crate::tier::directory::file::{self, Aside, found};
+use crate::tier::directory::fs::{self, File, OpenOptions};
 use crate::tier::directory::layout::Disk;
 use crate::tier::{Errand, Lease, Leased, Nonce, Token};
 
@@ -16,7 +16,7 @@ impl Disk {
     /// NFS client ask again for names in this directory that it takes to be missing: a look that follows sees what others made.
     pub fn take_lease(&self, key: &Key, token: &Token, errand: Errand) -> io::Result<Leased> {
         let path = self.lease_path(key, token, errand);
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        match fs::open_as(OpenOptions::new().write(true).create_new(true), &path) {
             Ok(file) => {
                 let lease = Lease::under(*token, errand);
                 write(file, &lease)?;
@@ -77,6 +77,8 @@ fn decode(bytes: &[u8], errand: Errand) -> Option<Lease> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::key::{Prefix, RecordId};
     use crate::tier::LeaseMark;

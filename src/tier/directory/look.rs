@@ -1,6 +1,5 @@
 //! Looking: epochs, a key's token and state, its body. Always by opening, never by stat, which NFS answers from memory.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 
@@ -9,6 +8,7 @@ use fail::fail_point;
 use crate::entry::{Checksum, Entry, Room};
 use crate::key::{Key, Shard};
 use crate::tier::directory::file::{self, found, once_more_if_stale};
+use crate::tier::directory::fs::{self, File};
 use crate::tier::directory::layout::{BodyName, Disk, Place};
 use crate::tier::directory::nonce;
 use crate::tier::{Epoch, Looked, State, Token};
@@ -48,7 +48,7 @@ impl Disk {
         let Some(name) = BodyName::parse(&state.body).filter(|_| state.key == key.as_str()) else { return Ok(None) };
         let path = self.place(key).body(&name);
         let read = || {
-            let file = File::open(&path)?;
+            let file = fs::open(&path)?;
             fail_point!("lift-body-opened");
             read_exactly(file, state.facts.size)
         };

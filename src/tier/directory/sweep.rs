@@ -3,7 +3,6 @@
 //! Any number of sweeps may run, freeze and die at any instruction; that one goes at a time only saves work. Nothing here fails a
 //! read: who finds a file gone asks the record.
 
-use std::fs::{self, File, TryLockError};
 use std::io;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use fail::fail_point;
 use crate::freshness::{Stopwatch, Timestamp};
 use crate::key::{Key, KeyPatterns, Prefix};
 use crate::tier::directory::file::{self, found};
+use crate::tier::directory::fs::{self, File, TryLockError};
 use crate::tier::directory::layout::Disk;
 use crate::tier::directory::listing::bodies;
 use crate::tier::directory::look::decode;

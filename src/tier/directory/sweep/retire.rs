@@ -13,7 +13,6 @@
 //! replaced the epochs since; who died before that has left the token aside there. `docs/protocol/` has the model.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -22,6 +21,7 @@ use fail::fail_point;
 use crate::key::{KeyHash, Shard};
 use crate::tier::EpochMark;
 use crate::tier::directory::file::{Aside, found};
+use crate::tier::directory::fs;
 use crate::tier::directory::layout::{Disk, Place, unused_word};
 use crate::tier::directory::nonce;
 use crate::tier::directory::sweep::trash::Trash;

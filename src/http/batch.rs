@@ -52,6 +52,9 @@ pub(super) async fn create(state: State<Api>, request: Request, places: Arc<Sema
     let ask = ask(request.extensions());
     let deadline = request.extensions().get::<Deadline>().map_or(ask.now.monotonic + TIME_MAX, |deadline| deadline.0);
     let body = incoming::whole(request.into_body(), BODY_BYTES_MAX, ask.deadline).await?;
+    if body.is_empty() {
+        return Err(Problem::missing_parameter("path", "/cache?path=KEY or /cache/KEY, or a batch in the body"));
+    }
     let meant = parse(&api, &body)?;
     let mut steps = Box::pin(warming(Arc::clone(&api.cache), meant, deadline, now));
     // Before the head is sent: a record that cannot be listed is a problem with a status of its own.

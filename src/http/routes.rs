@@ -232,6 +232,7 @@ static CACHE: &[Operation] = &[
             &catalogue::BAD_FORM,
             &catalogue::BAD_PARAMETER,
             &catalogue::INVALID_KEY,
+            &catalogue::MISSING_PARAMETER,
             &catalogue::CROSS_SITE,
             &catalogue::FORBIDDEN,
             &catalogue::NOT_FOUND,

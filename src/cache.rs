@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 
 use crate::entry::{Entry, Version};
 use crate::error::{Error, Result};
-use crate::freshness::{ClockBounds, Moment, Policy, Timestamp};
+use crate::freshness::{ClockBounds, Demand, Keeping, Moment, Policy, Source, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::{Mark, Page, Record};
 use crate::sync::{Mutex, MutexGuard};
@@ -99,9 +99,17 @@ impl Cache {
     /// Reads `key` from where it is nearest and may be believed. The six steps are DESIGN part 5's.
     ///
     /// # Errors
-    /// `NotFound`, and what the record's `fetch` says where no stale entry may stand in.
+    /// `NotFound`, `NotCached`, and what the record's `fetch` says where no stale entry may stand in.
     pub async fn read(self: &Arc<Self>, key: &Key, ask: Ask) -> Result<Read> {
-        let answer = self.read_uncounted(key, ask, Past::Welcome).await;
+        let past = if ask.demand.admits_held() { Past::Welcome } else { Past::Doubted };
+        let mut answer = self.read_uncounted(key, ask, past).await;
+        if let Ok(read) = &answer
+            && read.belies_others()
+            && self.shared.is_some()
+            && ask.demand.keeping == Keeping::Kept
+        {
+            answer = Box::pin(self.tell_others(key, read.clone(), ask)).await;
+        }
         self.counters.count(&answer);
         answer
     }
@@ -237,7 +245,7 @@ impl Cache {
         loop {
             let held = self.memory.held(key);
             if past == Past::Welcome
-                && let Some(held) = held.as_ref().filter(|held| self.may_serve(held, ask.now))
+                && let Some(held) = held.as_ref().filter(|held| self.may_serve(held, ask))
             {
                 return self.hit(key, held, TierName::Memory, ask, timings).await;
             }
@@ -248,6 +256,9 @@ impl Cache {
                 Sight::Ask(grounds) => grounds,
                 Sight::Failed(error) => return Err(error),
             };
+            if !ask.demand.admits_asking() {
+                return Err(Error::NotCached { key: key.clone() });
+            }
             if past == Past::Welcome && leave.is_none() {
                 match self.guard.admit(ask.now) {
                     Admission::Asks(to_ask) => leave = to_ask,
@@ -258,13 +269,13 @@ impl Cache {
                                 &held,
                                 Served::Stale(tier),
                                 ask,
-                                Handed { collapsed: false, stored: true, timings },
+                                Handed { collapsed: false, demanded: false, stored: true, timings },
                             );
                         }
                     }
                 }
             }
-            let request = Request { token: grounds.token, now: ask.now };
+            let request = Request { token: grounds.token, ask };
             let place = self.fills.join_if(
                 key,
                 request,
@@ -277,6 +288,8 @@ impl Cache {
             let landed = timeout_at(ask.deadline.into(), place.end).await.map_err(|_| Error::Deadline { key: key.clone() })?;
             let landed = landed.ok_or_else(|| Error::Unreachable { key: key.clone(), cause: "the fill was cut short".into() })?;
             match landed {
+                // Whoever started the flight may have been content with less.
+                Landed::Filled(filled) if matches!(filled.served, Served::Hit(_)) && !self.does(&filled.held, ask) => {}
                 Landed::Filled(filled) if !self.is_overtaken(key, &filled) => {
                     return self.handed_over(key, &filled, !place.leads, ask, timings);
                 }
@@ -288,27 +301,59 @@ impl Cache {
         }
     }
 
+    /// What the record said in place of what others believe to be fresh: the key is doubted, so that they learn it, and confirmed
+    /// under the new token. That moves no body. A doubt that cannot be written has been counted, and costs no answer.
+    async fn tell_others(self: &Arc<Self>, key: &Key, read: Read, ask: Ask) -> Result<Read> {
+        if self.doubt(key).await.is_err() {
+            return Ok(read);
+        }
+        let confirmed = self.read_uncounted(key, Ask { demand: Demand::default(), ..ask }, Past::Doubted).await?;
+        if confirmed.entry.version != read.entry.version {
+            return Ok(confirmed);
+        }
+        Ok(Read { stored: confirmed.stored, ..read })
+    }
+
     /// Whether the answer to an earlier request does for a later one: nothing has happened to the key in between. Where the shared
     /// tier does not say so, another instance may have doubted the key, and it is as with memory that nothing vouches for.
     fn does_for(&self, earlier: &Request, later: &Request) -> bool {
+        let age = later.ask.now.since(earlier.ask.now);
         let is_blind = self.shared.is_some() && later.token.is_none();
-        earlier.token == later.token && !(is_blind && later.now.since(earlier.now) > self.policy.memory_max_age)
+        let is_unmoved = earlier.token == later.token && !(is_blind && age > self.policy.memory_max_age);
+        let demand = later.ask.demand;
+        let is_new_enough = match demand.source {
+            // What was asked before is not what the record says now.
+            Source::Record => false,
+            _ => !demand.is_strict() || demand.admits(age, self.policy.local_max_age),
+        };
+        let is_kept = earlier.ask.demand.keeping == Keeping::Kept || demand.keeping == Keeping::Dropped;
+        is_unmoved && is_new_enough && is_kept
     }
 
     /// Step 1: whether memory may answer without a look at anything.
-    fn may_serve(&self, held: &Held, now: Moment) -> bool {
-        let vouchers = held.vouchers();
-        let asked_within = |max_age| vouchers.asked.is_some_and(|asked| now.since(asked) < max_age);
+    fn may_serve(&self, held: &Held, ask: Ask) -> bool {
         if held.entry.is_none() {
-            return asked_within(self.policy.negative_max_age);
+            return self.does(held, ask);
         }
-        let vouched_for = asked_within(self.policy.memory_max_age)
-            || vouchers.epoch.is_some_and(|epoch| self.epochs.current(held.shard, now) == Some(epoch));
-        vouched_for && self.is_fresh(held, now)
+        let vouchers = held.vouchers();
+        let vouched_for = vouchers.asked.is_some_and(|asked| ask.now.since(asked) < self.policy.memory_max_age)
+            || vouchers.epoch.is_some_and(|epoch| self.epochs.current(held.shard, ask.now) == Some(epoch));
+        vouched_for && self.is_fresh(held, ask)
     }
 
-    fn is_fresh(&self, held: &Held, now: Moment) -> bool {
-        self.age_of(held, now) < self.policy.local_max_age
+    /// Whether what is held is as fresh as is demanded, be it vouched for or not.
+    fn does(&self, held: &Held, ask: Ask) -> bool {
+        match held.entry {
+            Some(_) => self.is_fresh(held, ask),
+            None => held
+                .vouchers()
+                .asked
+                .is_some_and(|asked| ask.demand.admits_absence(ask.now.since(asked), self.policy.negative_max_age)),
+        }
+    }
+
+    fn is_fresh(&self, held: &Held, ask: Ask) -> bool {
+        ask.demand.admits(self.age_of(held, ask.now), self.policy.local_max_age)
     }
 
     fn age_of(&self, held: &Held, now: Moment) -> Duration {
@@ -320,14 +365,21 @@ impl Cache {
             shared.touch(key).await;
         }
         let served = Served::Hit(tier);
-        self.answer(key, held, served, ask, Handed { collapsed: false, stored: true, timings })
+        self.answer(key, held, served, ask, Handed { collapsed: false, demanded: false, stored: true, timings })
     }
 
     /// Step 6 for each caller of a flight.
     fn handed_over(&self, key: &Key, filled: &Filled, collapsed: bool, ask: Ask, mut timings: Timings) -> Result<Read> {
         timings.record = filled.timings.record;
-        timings.add_directory(filled.timings.directory.unwrap_or_default());
-        self.answer(key, &filled.held, filled.served, ask, Handed { collapsed, stored: filled.stored, timings })
+        if let Some(took) = filled.timings.directory {
+            timings.add_directory(took);
+        }
+        // Nothing may stand in for what the record says now.
+        if let Some(failure) = filled.failure.as_ref().filter(|_| ask.demand.source == Source::Record) {
+            return Err(failure.clone());
+        }
+        let handed = Handed { collapsed, demanded: filled.demanded, stored: filled.stored, timings };
+        self.answer(key, &filled.held, filled.served, ask, handed)
     }
 
     fn answer(&self, key: &Key, held: &Held, served: Served, ask: Ask, handed: Handed) -> Result<Read> {
@@ -336,10 +388,10 @@ impl Cache {
             let remembered_for = matches!(served, Served::Hit(_)).then_some(age);
             return Err(Error::NotFound { key: key.clone(), remembered_for });
         };
-        let Handed { collapsed, stored, timings } = handed;
+        let Handed { collapsed, demanded, stored, timings } = handed;
         let ttl = self.policy.local_max_age.saturating_sub(age);
         let overdue = age.saturating_sub(self.policy.local_max_age);
-        Ok(Read { entry, served, collapsed, stored, age, ttl, overdue, timings })
+        Ok(Read { entry, served, collapsed, demanded, stored, age, ttl, overdue, timings })
     }
 
     fn is_overtaken(&self, key: &Key, filled: &Filled) -> bool {
@@ -352,14 +404,23 @@ impl Cache {
 
     /// Our clock as corrected by the record's.
     fn record_time(&self, now: Moment) -> Timestamp {
-        Timestamp::from_millis(now.wall.as_millis().saturating_add_signed(self.ahead_millis.load(Ordering::Relaxed)))
+        self.corrected(now.wall)
     }
 
-    fn correct_clock(&self, bounds: Option<ClockBounds>) {
-        if let Some(bounds) = bounds {
-            let ahead_millis = bounds.correct(self.ahead_millis.load(Ordering::Relaxed));
-            self.ahead_millis.store(ahead_millis, Ordering::Relaxed);
-        }
+    fn corrected(&self, wall: Timestamp) -> Timestamp {
+        Timestamp::from_millis(wall.as_millis().saturating_add_signed(self.ahead_millis.load(Ordering::Relaxed)))
+    }
+
+    /// Learns how far the record's clock is ahead, and answers when it was asked by that clock, in better knowledge: `now` is when
+    /// somebody began to ask, and `asked_at` what was believed then.
+    ///
+    /// Our clock may have been set back in between, and the bounds are of what it was afterwards; so the earlier reading counts. A
+    /// time that is too early costs a confirmation, one that is too late lets everybody believe for longer than they may.
+    fn correct_clock(&self, bounds: ClockBounds, now: Moment, asked_at: Timestamp) -> Timestamp {
+        let ahead_millis = bounds.correct(self.ahead_millis.load(Ordering::Relaxed));
+        self.ahead_millis.store(ahead_millis, Ordering::Relaxed);
+        let corrected = self.corrected(now.wall.min(bounds.asked));
+        if bounds.are_crossed() { corrected.min(asked_at) } else { corrected }
     }
 
     fn floors(&self) -> MutexGuard<'_, Floors> {
@@ -397,7 +458,7 @@ pub struct Head {
 #[derive(Clone, Copy)]
 struct Request {
     token: Option<Token>,
-    now: Moment,
+    ask: Ask,
 }
 
 /// Whether what is known from before the read may answer it.
@@ -405,13 +466,14 @@ struct Request {
 enum Past {
     /// It may, if it is fresh.
     Welcome,
-    /// It was just doubted: the record is asked.
+    /// It was just doubted, or is not wanted: the record is asked.
     Doubted,
 }
 
 /// How an entry got to a caller.
 struct Handed {
     collapsed: bool,
+    demanded: bool,
     stored: bool,
     timings: Timings,
 }

@@ -55,6 +55,12 @@ pub enum Error {
         /// How long ago the record said so; `None` where it was asked for this answer.
         remembered_for: Option<Duration>,
     },
+    /// Nothing that may be answered is held, and the record was not to be asked. Let it be asked.
+    #[error("nothing is held of `{key}` that may be answered, and the record was not to be asked")]
+    NotCached {
+        /// What was asked for.
+        key: Key,
+    },
     /// The record refuses to give the object. Mend the permissions of this service.
     #[error("the record does not let this service read `{key}`")]
     Forbidden {
@@ -163,6 +169,16 @@ pub enum Error {
         /// The format it was parsed as.
         format: &'static str,
         /// What the parser said.
+        reason: String,
+    },
+    /// The part of a table that is asked for does not fit it. Mend the query.
+    #[error("`{parameter}` {reason}")]
+    BadSlice {
+        /// The object.
+        key: Key,
+        /// Which parameter of the query.
+        parameter: &'static str,
+        /// What is wrong with it.
         reason: String,
     },
     /// There is no such function. Use one of those named.

@@ -5,13 +5,26 @@ use serde_json::Value;
 
 use crate::tier::memory::Weighed;
 
+mod arrow;
 pub mod codec;
+pub mod condition;
+mod csv;
+mod cut;
+pub mod encode;
+pub mod form;
 pub mod format;
+mod moment;
 pub mod pandas;
 mod parquet;
+mod shape;
+pub mod slice;
 pub mod stats;
 
+pub use codec::Source;
+pub use cut::seed;
+pub use form::Form;
 pub use format::Format;
+pub use slice::Slice;
 
 /// A body parsed into columns. Immutable.
 #[derive(Debug)]
@@ -21,6 +34,9 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The kind of derived value that a frame is.
+    pub const KIND: &'static str = "frame";
+
     /// Takes columns as they are, and what pandas noted beside them in the file: which columns are row labels, and the like.
     pub fn new(table: DataFrame, notes: Option<Value>) -> Self {
         Self { table, notes }

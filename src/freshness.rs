@@ -5,8 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 mod breaker;
+mod demand;
 
 pub use breaker::{Breaker, Leave, PAUSE};
+pub use demand::{Demand, Keeping, Source};
 
 /// How much two instances' ideas of the record's time may differ and still be called the same.
 pub const CLOCK_SLACK: Duration = Duration::from_secs(2);
@@ -95,6 +97,8 @@ impl Reading for Duration {
 /// `Date` has whole seconds and the answer took a while, so that a single exchange bounds the difference and does not fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockBounds {
+    /// Our wall clock as it was when the record was asked.
+    pub asked: Timestamp,
     /// The record's clock is ahead by at least this many milliseconds; negative when it is behind.
     pub ahead_millis_min: i64,
     /// The record's clock is ahead by at most this many milliseconds.
@@ -106,7 +110,12 @@ impl ClockBounds {
     pub fn from_date(date: Timestamp, asked: Timestamp, answered: Timestamp) -> Self {
         let difference =
             |theirs: u64, ours: u64| i64::try_from(theirs).unwrap_or(i64::MAX) - i64::try_from(ours).unwrap_or(i64::MAX);
-        Self { ahead_millis_min: difference(date.0, answered.0), ahead_millis_max: difference(date.0 + 1000, asked.0) }
+        Self { asked, ahead_millis_min: difference(date.0, answered.0), ahead_millis_max: difference(date.0 + 1000, asked.0) }
+    }
+
+    /// Whether our clock was set back while the record answered, so that what was known of the difference before is as good.
+    pub fn are_crossed(self) -> bool {
+        self.ahead_millis_min > self.ahead_millis_max
     }
 
     /// Moves `ahead_millis`, what was believed so far, only as far as these bounds force it.
@@ -114,9 +123,10 @@ impl ClockBounds {
     /// A clock that agrees with the record's within the bounds thus stays uncorrected, and instances agree on it.
     ///
     /// ```
-    /// use cache_api::freshness::ClockBounds;
+    /// use cache_api::freshness::{ClockBounds, Timestamp};
     ///
-    /// let bounds = ClockBounds { ahead_millis_min: -1040, ahead_millis_max: 960 };
+    /// let asked = Timestamp::from_millis(1_040);
+    /// let bounds = ClockBounds { asked, ahead_millis_min: -1040, ahead_millis_max: 960 };
     /// assert_eq!(bounds.correct(0), 0);
     /// assert_eq!(bounds.correct(5000), 960);
     /// ```
@@ -190,7 +200,7 @@ mod tests {
     fn a_clock_that_may_be_right_is_left_alone() {
         // The record answered "10 s" to a question asked at 10.2 s and answered at 10.3 s.
         let bounds = ClockBounds::from_date(Timestamp(10_000), Timestamp(10_200), Timestamp(10_300));
-        assert_eq!(bounds, ClockBounds { ahead_millis_min: -300, ahead_millis_max: 800 });
+        assert_eq!(bounds, ClockBounds { asked: Timestamp(10_200), ahead_millis_min: -300, ahead_millis_max: 800 });
         assert_eq!(bounds.correct(0), 0);
         // A clock an hour fast is put right to within the second.
         let bounds = ClockBounds::from_date(Timestamp(10_000), Timestamp(3_610_200), Timestamp(3_610_300));

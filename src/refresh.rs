@@ -85,7 +85,7 @@ impl Refresher {
         let doubted = outcomes.iter().filter(|(_, outcome)| **outcome == Outcome::Unconfirmed);
         let doubted: BTreeSet<_> = doubted.map(|(key, _)| key.clone()).collect();
         let confirmations = in_time(doubted, deadline).map(async |key| {
-            let confirmed = timeout_at(deadline.into(), self.confirm(&key, Ask { now: clock(), deadline })).await;
+            let confirmed = timeout_at(deadline.into(), self.confirm(&key, Ask::new(clock(), deadline))).await;
             (key, confirmed.unwrap_or(Outcome::Unconfirmed))
         });
         outcomes.extend(confirmations.buffer_unordered(KEYS_AT_A_TIME).collect::<Vec<_>>().await);

@@ -115,7 +115,8 @@ pub trait SharedTier: Tier + Leases + LargeBodies {
     /// `Tier`; then nothing is believed that was not before.
     async fn confirm(&self, key: &Key, token: &Token, state: &State, confirmed_at: Timestamp) -> Result<Stored>;
 
-    /// Takes away what is held of a key that the record, asked under `token`, does not have, unless the token has moved.
+    /// Takes away what is held of a key that the record, asked under `token`, does not have, but for what is believed under a newer
+    /// token. What others have asked for under `token` is not stored any more.
     ///
     /// # Errors
     /// `Tier`.

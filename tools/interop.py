@@ -21,8 +21,10 @@ BIN = ROOT / ".venv-interop" / "bin"
 SEED = "20170910"
 EXAMPLES = "200"
 RESOURCES = ["/cache/prices.csv", "/cache?path=prices.csv", "/cache", "/cache/nothing.csv", "/problems/not-found", "/docs", "/openapi.json", "/health"]
-# A command has a path and no function; a batch has a body and no path.
-DEPENDENT = ["create_many", "run_query", "run_query_unseen", "run_form"]
+# A command has a path and no function; a batch has a body and no path; a part of a table is of the columns that it has.
+DEPENDENT = [
+    "create_many", "get_object", "get_or_list", "head_object", "head_or_telemetry", "run_form", "run_query", "run_query_unseen",
+]
 TIME_MAX = 1200
 
 

@@ -146,5 +146,5 @@ async fn micros(times: usize, doing: impl Future<Output = ()>) -> f64 {
 #[expect(clippy::disallowed_methods, reason = "as the doors do")]
 fn now() -> Ask {
     let monotonic = Instant::now();
-    Ask { now: Moment { wall: SystemTime::now().into(), monotonic }, deadline: monotonic + Duration::from_secs(30) }
+    Ask::new(Moment { wall: SystemTime::now().into(), monotonic }, monotonic + Duration::from_secs(30))
 }

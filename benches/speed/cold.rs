@@ -4,8 +4,11 @@
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::RUNS;
 use crate::http_door::Server;
+use crate::resident::resident_megabytes;
 use crate::seaweed::{KEYS, seaweed};
+use crate::table::{Row, Target, Unit};
 
 const OBJECT_BYTES: usize = 256 << 20;
 const OBJECT_KEY: &str = "cold.bin";
@@ -13,21 +16,34 @@ const OBJECT_KEY: &str = "cold.bin";
 /// What is asked for first, so that the process has all it needs when it is called idle.
 const SMALL_KEY: &str = "small.bin";
 
+pub async fn rows() -> Vec<Row> {
+    let target = Some(Target::RatioAtLeast(0.8));
+    let mut speed = Row::new("cold 256 MiB, streamed", "curl of it from S3", Unit::MegabytesPerSecond, target);
+    let mut memory = Row::new("memory of that, over idle", "idle", Unit::Megabytes, Some(Target::Below(96.0)));
+    let bucket = Bucket::start().await;
+    for _ in 0..RUNS {
+        let streamed = bucket.ours().await;
+        speed.add(streamed.megabytes_per_second, bucket.megabytes_per_second().await);
+        memory.add(streamed.megabytes_over_idle, streamed.megabytes_idle);
+    }
+    vec![speed, memory]
+}
+
 /// The bucket with the object.
-pub struct Bucket {
+struct Bucket {
     name: String,
 }
 
 /// A cold read.
-pub struct Streamed {
-    pub megabytes_per_second: f64,
+struct Streamed {
+    megabytes_per_second: f64,
     /// Resident memory at its most, over what it was when idle.
-    pub megabytes_over_idle: f64,
-    pub megabytes_idle: f64,
+    megabytes_over_idle: f64,
+    megabytes_idle: f64,
 }
 
 impl Bucket {
-    pub async fn start() -> Self {
+    async fn start() -> Self {
         let bucket = seaweed().await.create_bucket().await;
         bucket.put_object(OBJECT_KEY, vec![7; OBJECT_BYTES]).await;
         bucket.put_object(SMALL_KEY, vec![7; 4096]).await;
@@ -35,7 +51,7 @@ impl Bucket {
     }
 
     /// A read by a process that has just started.
-    pub async fn ours(&self) -> Streamed {
+    async fn ours(&self) -> Streamed {
         let home = tempfile::tempdir().expect("a directory");
         let server = self.serve(&home).await;
         let url = |key: &str| format!("http://{}/cache/{key}", server.address());
@@ -47,7 +63,7 @@ impl Bucket {
     }
 
     /// A read from SeaweedFS itself.
-    pub async fn megabytes_per_second(&self) -> f64 {
+    async fn megabytes_per_second(&self) -> f64 {
         let url = format!("{}/{}/{OBJECT_KEY}", seaweed().await.endpoint(), self.name);
         let (access_key, secret) = KEYS;
         let user = format!("{access_key}:{secret}");
@@ -56,13 +72,17 @@ impl Bucket {
     }
 
     async fn serve(&self, home: &TempDir) -> Server {
-        let mut ours = Command::new(env!("CARGO_BIN_EXE_cache-api"));
-        ours.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().env("XDG_CACHE_HOME", home.path());
         let (access_key, secret) = KEYS;
-        ours.env("AWS_ACCESS_KEY_ID", access_key).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_REGION", "us-east-1");
-        ours.env("AWS_ENDPOINT_URL_S3", seaweed().await.endpoint()).env("AWS_BUCKET_NAME", &self.name);
-        ours.env("CACHE_API_MEMORY_BUDGET", "512MiB");
-        Server::start(ours).await
+        Server::serve([
+            ("XDG_CACHE_HOME", home.path().as_os_str()),
+            ("AWS_ACCESS_KEY_ID", access_key.as_ref()),
+            ("AWS_SECRET_ACCESS_KEY", secret.as_ref()),
+            ("AWS_REGION", "us-east-1".as_ref()),
+            ("AWS_ENDPOINT_URL_S3", seaweed().await.endpoint().as_ref()),
+            ("AWS_BUCKET_NAME", self.name.as_ref()),
+            ("CACHE_API_MEMORY_BUDGET", "512MiB".as_ref()),
+        ])
+        .await
     }
 }
 
@@ -74,14 +94,6 @@ async fn curl(arguments: &[&str]) -> f64 {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "curl {arguments:?}: {said}");
     String::from_utf8_lossy(&output.stdout).parse().expect("a number")
-}
-
-/// A figure of a process's memory by its name in `/proc`, which has it in kB of 1024.
-fn resident_megabytes(process: u32, name: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux has it");
-    let kibibytes: f64 = line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number");
-    kibibytes * 1024.0 / 1e6
 }
 
 fn megabytes_per(seconds: f64) -> f64 {

@@ -18,16 +18,29 @@ use cache_api::tier::{DirectoryTier, MemoryTier};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::OBJECT;
 use crate::read::ask;
+use crate::table::{Row, Unit};
+use crate::{OBJECT, RUNS};
 
 const BUCKET: &str = "bench";
 const HELD_KEYS: usize = 100;
 const BATCH_EVENTS: usize = 1_000;
 const UNREAD_EVENTS: usize = 100_000;
 
+pub async fn rows() -> Vec<Row> {
+    // No targets but those that the runs assert: at most a confirmation a key, and nothing left of what nobody reads.
+    let mut batches = Row::new("1000 events, 100 keys", "100 updates in turn", Unit::Milliseconds, None);
+    let mut unread = Row::new("10^5 events, unread keys", "mkdir and rmdir, in turn", Unit::Milliseconds, None);
+    let told = Told::start().await;
+    for _ in 0..RUNS {
+        batches.add(told.batch_millis().await, told.updates_millis().await);
+        unread.add(told.unread_millis().await, told.directories_millis());
+    }
+    vec![batches, unread]
+}
+
 /// A function over a cache that holds [`HELD_KEYS`] keys.
-pub struct Told {
+struct Told {
     cache: Arc<Cache>,
     door: LambdaDoor<Router>,
     local: TempDir,
@@ -36,7 +49,7 @@ pub struct Told {
 }
 
 impl Told {
-    pub async fn start() -> Self {
+    async fn start() -> Self {
         let source = tempfile::tempdir().expect("a directory");
         // In memory. ext4 without a journal searches the inodes that it has freed in the last minutes before it gives a new one,
         // so that whoever makes directories second would pay for the first.
@@ -59,7 +72,7 @@ impl Told {
     }
 
     /// ms for a batch of 1000 events over the 100 held keys, each of which is confirmed at the record once at most.
-    pub async fn batch_millis(&self) -> f64 {
+    async fn batch_millis(&self) -> f64 {
         let batch = batch((0..BATCH_EVENTS).map(|number| held(number % HELD_KEYS)));
         let before = self.cache.head().await.counts;
         let stopwatch = Stopwatch::start();
@@ -71,7 +84,7 @@ impl Told {
     }
 
     /// ms for as many updates, one after the other, as the batch has keys.
-    pub async fn updates_millis(&self) -> f64 {
+    async fn updates_millis(&self) -> f64 {
         let stopwatch = Stopwatch::start();
         for number in 0..HELD_KEYS {
             let key = self.cache.key(&held(number)).expect("a key");
@@ -81,7 +94,7 @@ impl Told {
     }
 
     /// ms for 10^5 events, 1000 a batch, for keys that nobody has read: neither a file nor an epoch changes.
-    pub async fn unread_millis(&self) -> f64 {
+    async fn unread_millis(&self) -> f64 {
         let before = files(self.local.path());
         let mut took = Duration::ZERO;
         for first in (0..UNREAD_EVENTS).step_by(BATCH_EVENTS) {
@@ -95,7 +108,7 @@ impl Told {
     }
 
     /// ms for making and removing 10^5 directories, the one call of each that shows that nobody holds a key.
-    pub fn directories_millis(&self) -> f64 {
+    fn directories_millis(&self) -> f64 {
         let directory = self.local.path().join("unread");
         let stopwatch = Stopwatch::start();
         for _ in 0..UNREAD_EVENTS {

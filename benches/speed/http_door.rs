@@ -1,5 +1,6 @@
 //! Warm GETs of 4 KB over connections that stay: `cache-api serve`, and an axum handler that has the same bytes at hand.
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinSet;
 
-use crate::{OBJECT, OBJECT_KEY, PART};
+use crate::table::{Row, Target, Unit};
+use crate::{OBJECT, OBJECT_KEY, PART, RUNS};
 
 /// The part of the server that ours is held against.
 pub const BARE_HANDLER: &str = "bare-handler";
@@ -23,10 +25,19 @@ const CONNECTIONS: usize = 16;
 /// How long a run takes.
 const RUN_TIME: Duration = Duration::from_secs(2);
 
+pub async fn rows() -> Vec<Row> {
+    let mut row = Row::new("GET over HTTP", "bare axum handler", Unit::PerSecond, Some(Target::RatioAtLeast(0.85)));
+    let servers = Servers::start().await;
+    for _ in 0..RUNS {
+        row.add(servers.ours.gets_per_second().await, servers.bare.gets_per_second().await);
+    }
+    vec![row]
+}
+
 /// Both servers.
-pub struct Servers {
-    pub ours: Server,
-    pub bare: Server,
+struct Servers {
+    ours: Server,
+    bare: Server,
     // The record, and the home with our directory tier; held, so that they stay.
     _dirs: [TempDir; 2],
 }
@@ -40,20 +51,26 @@ pub struct Server {
 }
 
 impl Servers {
-    pub async fn start() -> Self {
+    async fn start() -> Self {
         let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
         let [source, home] = &dirs;
         std::fs::write(source.path().join(OBJECT_KEY), OBJECT).expect("a written file");
-        let mut ours = Command::new(env!("CARGO_BIN_EXE_cache-api"));
-        ours.args(["serve", "--listen", "127.0.0.1:0", "--source"]).arg(source.path());
-        ours.env_clear().env("XDG_CACHE_HOME", home.path());
+        let settings = [("CACHE_API_SOURCE_DIR", source), ("XDG_CACHE_HOME", home)];
+        let ours = Server::serve(settings.map(|(name, dir)| (name, dir.path()))).await;
         let mut bare = Command::new(this_program());
         bare.env_clear().env(PART, BARE_HANDLER);
-        Self { ours: Server::start(ours).await, bare: Server::start(bare).await, _dirs: dirs }
+        Self { ours, bare: Server::start(bare).await, _dirs: dirs }
     }
 }
 
 impl Server {
+    /// Starts `cache-api serve` with nothing in its environment but these variables.
+    pub async fn serve(variables: impl IntoIterator<Item = (&'static str, impl AsRef<OsStr>)>) -> Self {
+        let mut ours = Command::new(env!("CARGO_BIN_EXE_cache-api"));
+        ours.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().envs(variables);
+        Self::start(ours).await
+    }
+
     /// Starts a program whose first line ends in its URL.
     pub async fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("a program");
@@ -75,7 +92,7 @@ impl Server {
     }
 
     /// How many GETs it answers in a second to 16 connections, each of which asks again as soon as it is answered.
-    pub async fn gets_per_second(&self) -> f64 {
+    async fn gets_per_second(&self) -> f64 {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
             let mut connection = Connection::open(&self.address).await;

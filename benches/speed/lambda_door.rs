@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use crate::emulator::Emulator;
 use crate::http_door::this_program;
 use crate::seaweed::{KEYS, seaweed};
-use crate::table::median;
-use crate::{OBJECT, OBJECT_KEY, PART};
+use crate::table::{Row, Target, Unit, median};
+use crate::{OBJECT, OBJECT_KEY, PART, RUNS};
 
 /// The part of the function that ours is held against.
 pub const EMPTY_FUNCTION: &str = "empty-function";
@@ -25,23 +25,36 @@ pub const BARE_FUNCTION: &str = "bare-function";
 /// How long a run takes.
 const RUN_TIME: Duration = Duration::from_secs(2);
 
+pub async fn rows() -> Vec<Row> {
+    let mut gets = Row::new("GET in Lambda", "empty lambda_http", Unit::Microseconds, Some(Target::RatioAtMost(1.15)));
+    // No target: it splits the row above into what the bytes cost and what we do.
+    let mut same_bytes = Row::new("GET in Lambda", "lambda_http, same 4 KB", Unit::Microseconds, None);
+    let functions = Functions::start().await;
+    for _ in 0..RUNS {
+        let ours = functions.ours.invocation_micros().await;
+        gets.add(ours, functions.empty.invocation_micros().await);
+        same_bytes.add(ours, functions.bare.invocation_micros().await);
+    }
+    vec![gets, same_bytes]
+}
+
 /// The functions, each behind an emulator.
-pub struct Functions {
-    pub ours: Function,
-    pub empty: Function,
-    pub bare: Function,
+struct Functions {
+    ours: Function,
+    empty: Function,
+    bare: Function,
     // Our directory tier; held, so that it stays.
     _local: TempDir,
 }
 
 /// A function behind an emulator.
-pub struct Function {
+struct Function {
     emulator: Emulator,
     event: Value,
 }
 
 impl Functions {
-    pub async fn start() -> Self {
+    async fn start() -> Self {
         let local = tempfile::tempdir().expect("a directory");
         let seaweed = seaweed().await;
         let bucket = seaweed.create_bucket().await;
@@ -81,7 +94,7 @@ impl Function {
     }
 
     /// The median of µs from the sending of an event to the whole answer. Two at once would make the emulator panic.
-    pub async fn invocation_micros(&self) -> f64 {
+    async fn invocation_micros(&self) -> f64 {
         let mut micros = Vec::new();
         let run = Stopwatch::start();
         while run.elapsed() < RUN_TIME {

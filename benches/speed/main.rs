@@ -6,18 +6,24 @@
 
 use std::process::ExitCode;
 
-use table::{Row, Target, Unit};
+use futures_util::future::BoxFuture;
+use table::Row;
 
 #[path = "../../tests/integration/support/client.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod client;
 mod cold;
+mod confirmation;
+mod directory_hit;
 #[path = "../../tests/integration/support/emulator.rs"]
 mod emulator;
 mod events;
 mod http_door;
+mod instant_record;
 mod lambda_door;
 mod read;
+mod reader;
+mod resident;
 #[path = "../../tests/integration/support/runtime_api.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod runtime_api;
@@ -26,6 +32,7 @@ mod runtime_api;
 mod seaweed;
 #[path = "../../tests/integration/support/server.rs"]
 mod server;
+mod stampede;
 mod stream_door;
 mod table;
 
@@ -38,11 +45,30 @@ const RUNS: usize = 5;
 const OBJECT: [u8; 4096] = [b'7'; 4096];
 const OBJECT_KEY: &str = "object.json";
 
+/// Measures a row or some.
+type Measure = fn() -> BoxFuture<'static, Vec<Row>>;
+
+/// What is measured, by name: `make bench PARTS="http cold"` measures these alone.
+const PARTS: [(&str, Measure); 10] = [
+    ("read", || Box::pin(read::rows())),
+    ("http", || Box::pin(http_door::rows())),
+    ("lambda", || Box::pin(lambda_door::rows())),
+    ("stream", || Box::pin(stream_door::rows())),
+    ("events", || Box::pin(events::rows())),
+    ("directory", || Box::pin(directory_hit::rows())),
+    ("confirmation", || Box::pin(confirmation::rows())),
+    ("stampede", || Box::pin(stampede::rows())),
+    ("cold", || Box::pin(cold::rows())),
+    ("resident", || Box::pin(resident::rows())),
+];
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match part().as_deref() {
-        None => bench().await,
+        // cargo adds an argument of its own.
+        None => bench(&std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect::<Vec<_>>()).await,
         Some(http_door::BARE_HANDLER) => http_door::serve_bare_handler().await,
+        Some(directory_hit::FILE_HANDLER) => directory_hit::serve_file_handler().await,
         Some(lambda_door::EMPTY_FUNCTION) => lambda_door::run_empty_function().await,
         Some(stream_door::STREAMING_FUNCTION) => stream_door::run_streaming_function().await,
         Some(lambda_door::BARE_FUNCTION) => lambda_door::run_bare_function().await,
@@ -56,42 +82,15 @@ fn part() -> Option<String> {
     std::env::var(PART).ok()
 }
 
-async fn bench() {
-    let mut reads = Row::new("`Cache::read`", "two clocks read", Unit::Nanoseconds, Some(Target::Below(2000.0)));
-    let mut gets = Row::new("GET over HTTP", "bare axum handler", Unit::PerSecond, Some(Target::RatioAtLeast(0.85)));
-    let mut invocations = Row::new("GET in Lambda", "empty lambda_http", Unit::Microseconds, Some(Target::RatioAtMost(1.15)));
-    // No target: it splits the row above into what the bytes cost and what we do.
-    let mut same_bytes = Row::new("GET in Lambda", "lambda_http, same 4 KB", Unit::Microseconds, None);
-
-    // No target either: what it costs to send 64 MB is in both.
-    let mut streams = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Milliseconds, None);
-    // No targets but those that the runs assert: at most a confirmation a key, and nothing left of what nobody reads.
-    let mut batches = Row::new("1000 events, 100 keys", "100 updates in turn", Unit::Milliseconds, None);
-    let mut cold =
-        Row::new("cold 256 MiB, streamed", "curl of it from S3", Unit::MegabytesPerSecond, Some(Target::RatioAtLeast(0.8)));
-    let mut memory = Row::new("memory of that, over idle", "idle", Unit::Megabytes, Some(Target::Below(96.0)));
-    let mut unread = Row::new("10^5 events, unread keys", "mkdir and rmdir, in turn", Unit::Milliseconds, None);
-
-    let cache = read::WarmCache::start().await;
-    let told = events::Told::start().await;
-    let servers = http_door::Servers::start().await;
-    let functions = lambda_door::Functions::start().await;
-    let streaming = stream_door::Functions::start().await;
-    let bucket = cold::Bucket::start().await;
+/// Measures what is named, or everything, and prints it.
+async fn bench(named: &[String]) {
+    let unknown = named.iter().find(|name| PARTS.iter().all(|(part, _)| part != name));
+    assert!(unknown.is_none(), "{unknown:?} is none of {:?}", PARTS.map(|(part, _)| part));
     let load_before = table::load();
-    for _ in 0..RUNS {
-        reads.add(cache.read_nanos().await, read::clock_nanos());
-        gets.add(servers.ours.gets_per_second().await, servers.bare.gets_per_second().await);
-        let ours = functions.ours.invocation_micros().await;
-        invocations.add(ours, functions.empty.invocation_micros().await);
-        same_bytes.add(ours, functions.bare.invocation_micros().await);
-        streams.add(streaming.ours_millis().await, streaming.bare_millis().await);
-        batches.add(told.batch_millis().await, told.updates_millis().await);
-        let streamed = bucket.ours().await;
-        cold.add(streamed.megabytes_per_second, bucket.megabytes_per_second().await);
-        memory.add(streamed.megabytes_over_idle, streamed.megabytes_idle);
-        unread.add(told.unread_millis().await, told.directories_millis());
+    let mut rows = Vec::new();
+    for (_, measure) in PARTS.iter().filter(|(part, _)| named.is_empty() || named.iter().any(|name| name == part)) {
+        rows.extend(measure().await);
     }
     println!("load of the machine before: {load_before}; after, this included: {}\n", table::load());
-    table::print(&[reads, gets, invocations, same_bytes, streams, batches, unread, cold, memory]);
+    table::print(&rows);
 }

@@ -12,13 +12,23 @@ use cache_api::record::{DirectoryRecord, Record};
 use cache_api::tier::{DirectoryTier, MemoryTier, TierName};
 use tempfile::TempDir;
 
-use crate::{OBJECT, OBJECT_KEY};
+use crate::table::{Row, Target, Unit};
+use crate::{OBJECT, OBJECT_KEY, RUNS};
 
 /// A run takes a second or so: memory looks at the epochs once or twice in it, as it does in service.
 const READS: u32 = 1_000_000;
 
+pub async fn rows() -> Vec<Row> {
+    let mut row = Row::new("`Cache::read`", "two clocks read", Unit::Nanoseconds, Some(Target::Below(2000.0)));
+    let cache = WarmCache::start().await;
+    for _ in 0..RUNS {
+        row.add(cache.read_nanos().await, clock_nanos());
+    }
+    vec![row]
+}
+
 /// A cache with one key in memory.
-pub struct WarmCache {
+struct WarmCache {
     cache: Arc<Cache>,
     key: Key,
     // The record and the directory tier; held, so that they stay.
@@ -26,7 +36,7 @@ pub struct WarmCache {
 }
 
 impl WarmCache {
-    pub async fn start() -> Self {
+    async fn start() -> Self {
         let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
         let [source, local] = &dirs;
         std::fs::write(source.path().join(OBJECT_KEY), OBJECT).expect("a written file");
@@ -39,7 +49,7 @@ impl WarmCache {
     }
 
     /// ns for one read, the reading of both clocks included. One task reads.
-    pub async fn read_nanos(&self) -> f64 {
+    async fn read_nanos(&self) -> f64 {
         let read = self.cache.read(&self.key, ask()).await.expect("the record has it");
         // Before the first run, and after a minute, this is what confirms it.
         assert!(matches!(read.served, Served::Hit(TierName::Memory) | Served::Confirmed(_)), "{:?}", read.served);
@@ -53,7 +63,7 @@ impl WarmCache {
 }
 
 /// ns for the reading of both clocks, the part of a read that its caller does.
-pub fn clock_nanos() -> f64 {
+fn clock_nanos() -> f64 {
     let stopwatch = Stopwatch::start();
     for _ in 0..READS {
         black_box(ask());
@@ -69,5 +79,5 @@ fn nanos_each(stopwatch: Stopwatch) -> f64 {
 #[expect(clippy::disallowed_methods, reason = "as the doors do")]
 pub fn ask() -> Ask {
     let monotonic = Instant::now();
-    Ask { now: Moment { wall: SystemTime::now().into(), monotonic }, deadline: monotonic + Duration::from_secs(30) }
+    Ask::new(Moment { wall: SystemTime::now().into(), monotonic }, monotonic + Duration::from_secs(30))
 }

@@ -9,10 +9,11 @@ use futures_util::stream;
 use lambda_runtime::{LambdaEvent, MetadataPrelude, StreamResponse, service_fn};
 use serde_json::{Value, json};
 
+use crate::RUNS;
 use crate::http_door::this_program;
 use crate::runtime_api::RuntimeApi;
 use crate::seaweed::{KEYS, seaweed};
-use crate::table::median;
+use crate::table::{Row, Unit, median};
 
 /// The part of the function that ours is held against.
 pub const STREAMING_FUNCTION: &str = "streaming-function";
@@ -23,14 +24,24 @@ const PIECE_BYTES: usize = 128 << 10;
 /// Invocations of a run; each moves 64 MB.
 const INVOCATIONS: usize = 10;
 
+pub async fn rows() -> Vec<Row> {
+    // No target: what it costs to send 64 MB is in both.
+    let mut row = Row::new("64 MB streamed in Lambda", "lambda_runtime, same 64 MB", Unit::Milliseconds, None);
+    let functions = Functions::start().await;
+    for _ in 0..RUNS {
+        row.add(millis(&functions.ours).await, millis(&functions.bare).await);
+    }
+    vec![row]
+}
+
 /// The functions, each behind a runtime API of ours: AWS's emulator keeps an answer whole before it hands it on.
-pub struct Functions {
+struct Functions {
     ours: RuntimeApi,
     bare: RuntimeApi,
 }
 
 impl Functions {
-    pub async fn start() -> Self {
+    async fn start() -> Self {
         let seaweed = seaweed().await;
         let bucket = seaweed.create_bucket().await;
         bucket.put_object("large.bin", vec![7; OBJECT_BYTES]).await;
@@ -50,18 +61,9 @@ impl Functions {
         }
         Self { ours, bare }
     }
-
-    /// The median of ms from an event to the last byte of its answer.
-    pub async fn ours_millis(&self) -> f64 {
-        millis(&self.ours).await
-    }
-
-    /// The same of the function that has the bytes at hand.
-    pub async fn bare_millis(&self) -> f64 {
-        millis(&self.bare).await
-    }
 }
 
+/// The median of ms from an event to the last byte of its answer.
 async fn millis(function: &RuntimeApi) -> f64 {
     let mut millis = Vec::new();
     for _ in 0..INVOCATIONS {

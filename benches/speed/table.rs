@@ -36,6 +36,8 @@ pub enum Target {
     RatioAtLeast(f64),
     /// Our figure over the other is at most this.
     RatioAtMost(f64),
+    /// Our figure less the other is at most this, in the row's unit.
+    MoreByAtMost(f64),
 }
 
 struct Side {
@@ -63,11 +65,13 @@ pub fn print(rows: &[Row]) {
     );
     println!("|---|---|---|---|---|---|---|");
     for Row { ours, other, unit, target } in rows {
-        let (figure, ratio) = (median(&ours.runs), median(&ours.runs) / median(&other.runs));
+        let (figure, of_other) = (median(&ours.runs), median(&other.runs));
+        let ratio = figure / of_other;
         let (target, met) = match *target {
             Some(Target::Below(most)) => (format!("below {}", unit.write(most)), Some(figure < most)),
             Some(Target::RatioAtLeast(least)) => (format!("ratio ≥ {least}"), Some(ratio >= least)),
             Some(Target::RatioAtMost(most)) => (format!("ratio ≤ {most}"), Some(ratio <= most)),
+            Some(Target::MoreByAtMost(most)) => (format!("{} more at most", unit.write(most)), Some(figure - of_other <= most)),
             None => ("none".to_owned(), None),
         };
         let met = match met {

@@ -5,11 +5,11 @@ base = dict(announce=True, record_vouches=False, nocache=True)
 D=("a",None); DEL=("a",None,"b")
 RUNS = {
  "F1 design's forget: all goes, no epoch (deleted)": (D, dict(readers=(0,1), reads=2, tick=2, forget="design", **base)),
- "F2 ours (deleted)": (D, dict(readers=(0,1), reads=2, tick=2, forget="evict", **base)),
- "F3 ours (deleted and back)": (DEL, dict(readers=(0,1), reads=2, tick=2, chg=2, forget="evict", **base)),
- "F4 ours, crash": (D, dict(readers=(0,1), reads=2, tick=2, crash=1, forget="evict", **base)),
- "F5 ours, evicted by another": (DEL, dict(readers=(0,1), reads=2, tick=2, chg=2, evict=1, forget="evict", **base)),
- "F6 ours, two doubts": (DEL, dict(readers=(0,1), reads=1, tick=2, chg=2, doubters=2, forget="evict", **base)),
+ "F2 ours (deleted)": (D, dict(readers=(0,1), reads=2, tick=2, forget="mark", **base)),
+ "F3 ours (deleted and back)": (DEL, dict(readers=(0,1), reads=2, tick=2, chg=2, forget="mark", **base)),
+ "F4 ours, crash": (D, dict(readers=(0,1), reads=2, tick=2, crash=1, forget="mark", **base)),
+ "F5 ours, evicted by another": (DEL, dict(readers=(0,1), reads=2, tick=2, chg=2, evict=1, forget="mark", **base)),
+ "F6 ours, two doubts": (DEL, dict(readers=(0,1), reads=1, tick=2, chg=2, doubters=2, forget="mark", **base)),
 }
 for name,(names,kw) in RUNS.items():
     if len(sys.argv)>1 and not any(a in name for a in sys.argv[1:]): continue

@@ -16,14 +16,15 @@ from collections import deque, namedtuple
 M = 1                                         # MEMORY_MAX_AGE, in ticks; LOCAL_MAX_AGE is the rule L
 
 # evw: evictions whose token is written, evr: the latest that has returned (ghosts, for what may stand in)
-W = namedtuple("W", "rec sup clock tok state epoch shard bodies lock uid insts procs doubts kd n evw evr", defaults=(0, 0))
+# mark: the token whose file says that it was made with its directory, and nothing stored beside it
+W = namedtuple("W", "rec sup clock tok state epoch shard bodies lock uid insts procs doubts kd n evw evr mark", defaults=(0, 0, None))
 I = namedtuple("I", "mem floor seen lo")      # lo: ghost, the lowest place in history it may still serve
 P = namedtuple("P", "kind inst pc v left")
 # ev: how many evictions had written their token when the record was asked; er: evr when the read began; num: which eviction this is
 V = namedtuple("V", "start e t s asked idx file name conf held mine fl made cap ev er num", defaults=(0, 0, 0))
 St = namedtuple("St", "name conf tag file at ev", defaults=(0,))  # at: when the record was asked (order), conf: for freshness
 Mem = namedtuple("Mem", "name conf tag epoch at asked ev", defaults=(0,))   # asked: when this instance itself asked the record
-N = namedtuple("N", "chg tick crash wipe drop expire other evict keydel")   # budgets of the environment
+N = namedtuple("N", "chg tick crash wipe drop expire other evict keydel lose")   # budgets of the environment
 V0 = V(0, None, None, None, None, None, None, None, None, None, False, None, False, None)
 GONE = None
 
@@ -52,7 +53,9 @@ RULES = dict(                                 # every rule in force: the mended 
     L=9,                                      # LOCAL_MAX_AGE in ticks; 9 never passes in runs about doubts
     announce=False,                           # a doubt of a key without a directory (mkdir succeeds) writes nothing
     vouch_unstored=False,                     # the epoch vouches in memory for an answer that was not stored
-    forget="state",                           # 404: "state" as the model was; "design": all goes, no epoch; "evict": ours
+    forget="state",                           # 404: "state" as the model was; "design": all goes, no epoch; "evict": who announced
+                                              # takes the token back, others leave it; "mark": ours; "markonly": what has no mark is left
+    unmark=True,                              # a store takes the mark away before it writes its state
     retire="aside",                           # taking a directory away: "design": no epoch; "noepoch": ours without them; "aside": ours
     nocache=False,                            # a read may ask although the state is believed
     standin=None,                             # where the record fails: "hand": any body in hand stands in; "file": ours
@@ -68,18 +71,18 @@ class Bad(Exception):
 
 class Model:
     def __init__(self, names, readers, doubters=1, sweepers=0, reads=2, chg=1, tick=0, crash=0, wipe=0, drop=0,
-                 expire=0, other=0, evict=0, keydel=0, retirers=0, evictors=0, **rules):
+                 expire=0, other=0, evict=0, keydel=0, retirers=0, evictors=0, lose=0, **rules):
         self.names, self.c = names, {**RULES, **rules}
         k = max(readers) + 1
         procs = [P("R", i, "idle", V0, reads) for i in readers]
         procs += [P("D", j % k, "idle", V0, 1) for j in range(doubters)]
-        self.calm = not (sweepers or wipe or evict or keydel or retirers or evictors or self.c["absent"])
+        self.calm = not (sweepers or wipe or evict or keydel or retirers or evictors or lose or self.c["absent"])
         procs += [P("S", 0, "idle", V0, 1) for _ in range(sweepers)]
         procs += [P("K", 0, "idle", V0, 1) for _ in range(retirers)]
         procs += [P("E", 0, "idle", V0, 1) for _ in range(evictors)]
         first = 0 if self.c["epoch_value"] == "counter" else 1
         self.init = W(0, (), 0, None, None, first, 1 if self.c["shards"] else None, frozenset(), None, 2, (I(None, None, None, 0),) * k, tuple(procs),
-                      (), 0, N(min(chg, len(names) - 1), tick, crash, wipe, drop, expire, other, evict, keydel))
+                      (), 0, N(min(chg, len(names) - 1), tick, crash, wipe, drop, expire, other, evict, keydel, lose))
 
     # -- small helpers ------------------------------------------------------------------------------------
     def now(self, w, i):
@@ -159,6 +162,8 @@ class Model:
                                                   lock=None if self.c["wipe_lock"] else w.lock,
                                                   epoch=0 if self.c["epoch_value"] == "counter" else None, shard=None,
                                                   n=n._replace(wipe=n.wipe - 1))
+        if n.lose and w.state is not None:
+            yield "somebody removes state and body", w._replace(state=None, bodies=frozenset(), n=n._replace(lose=n.lose - 1))
         if n.evict and w.state is not None:                          # a doubt that also removes what is kept
             yield "the sweep evicts the key", w._replace(tok=w.uid, epoch=w.uid + 1, uid=w.uid + 2, state=None, bodies=frozenset(),
                                                          n=n._replace(evict=n.evict - 1))
@@ -255,7 +260,8 @@ class Model:
         elif pc == "mint" and c["forget"] != "state" and w.tok is not None:
             yield f"{me} finds doubt token {w.tok}", go(w, "ask", t=w.tok)
         elif pc == "mint":
-            yield f"{me} writes doubt token {w.uid}", go(w._replace(tok=w.uid, uid=w.uid + 1), "ask", t=w.uid, made=not self.there(w))
+            made = not self.there(w)
+            yield f"{me} writes doubt token {w.uid}", go(w._replace(tok=w.uid, uid=w.uid + 1, mark=w.uid if made else w.mark), "ask", t=w.uid, made=made)
         elif pc == "ask":
             if c["standin"]:
                 yield from self.stand_in(w, p, me)
@@ -284,6 +290,8 @@ class Model:
             f = (v.name, w.uid) if c["body_names"] == "unique" else v.name
             w = w._replace(bodies=w.bodies | {f}, uid=w.uid + (c["body_names"] == "unique"))
             yield f"{me} publishes body {f}", go(w, "store", file=f)
+        elif pc == "forget" and c["forget"].startswith("mark"):
+            yield f"{me} reads doubt token {w.tok}{', marked' if w.tok and w.tok == w.mark else ''}", go(w, "fheld", cap=w.tok, made=w.mark == w.tok)
         elif pc == "forget":
             if w.tok != v.t:
                 yield f"{me} forgets nothing: the token moved", go(w, "hand")
@@ -291,10 +299,28 @@ class Model:
                 yield f"{me} forgets", go(w, "fdesign")
             elif w.state is not None or not v.made and w.bodies and c["evict_bodies"] == "all":
                 yield f"{me} forgets what is held", go(w, "ftoken")
-            elif v.made or c["forget"] == "anyone":
+            elif v.made:
                 yield f"{me} takes its token back", go(w, "fcapture")
             else:
                 yield f"{me} leaves another's directory", go(w, "hand")
+        elif pc == "fheld":
+            if v.cap != v.t and (c["forget"] == "markonly" or w.state is not None and w.state.tag == v.cap):
+                yield f"{me} leaves what is under a newer token", go(w, "hand", cap=None)
+            elif w.state is not None or w.bodies:
+                yield f"{me} forgets what is held", go(w, "ftoken", cap=None)
+            elif v.cap != v.t:
+                yield f"{me} forgets nothing: the token moved", go(w, "hand", cap=None)
+            elif v.made:
+                yield f"{me} takes the token back", go(w, "fcapture")
+            elif c["forget"] == "markonly":
+                yield f"{me} leaves the token", go(w, "hand")
+            else:
+                yield f"{me} finds nothing", go(w, "freplace")
+        elif pc == "freplace":
+            if self.there(w):
+                yield f"{me} replaces the token by {w.uid}", go(w._replace(tok=w.uid, uid=w.uid + 1), "hand")
+            else:
+                yield f"{me} finds the directory gone", go(w, "hand")
         elif pc == "fdesign":
             yield f"{me} removes state, body, token, directory", go(w._replace(tok=None, state=None, bodies=frozenset()), "hand")
         elif pc == "ftoken":
@@ -320,7 +346,7 @@ class Model:
                 if c["check_token"] and w.tok != v.t:
                     yield f"{me} token moved: not stored", go(w, "hand")
                 else:
-                    yield f"{me} token unchanged", go(w, "write")
+                    yield f"{me} token unchanged", go(w._replace(mark=None) if c["unmark"] else w, "write")
             elif w.lock is None:
                 yield f"{me} locks", go(w._replace(lock=p), "check", mine=True)
             elif c["alone"]:
@@ -547,7 +573,7 @@ def key(model, w):
     _, r, rf, rs = canon(w)
     re = r if uni else (lambda e: e)
     rt = r if tok else (lambda t: t)
-    head = (w.rec, w.sup, w.clock, rt(w.tok), rs(w.state, tok), re(w.epoch), re(w.shard), w.lock, w.doubts, w.kd, w.n, w.evw, w.evr)
+    head = (w.rec, w.sup, w.clock, rt(w.tok), rs(w.state, tok), re(w.epoch), re(w.shard), w.lock, w.doubts, w.kd, w.n, w.evw, w.evr, rt(w.mark) if w.mark in (w.tok, *(q.v.cap for q in w.procs)) else None)
     insts = tuple((x.mem and (x.mem.name, x.mem.conf, rt(x.mem.tag), re(x.mem.epoch), x.mem.at, x.mem.asked, x.mem.ev), x.floor,
                    x.seen and (re(x.seen[0]), x.seen[1], *map(re, x.seen[2:])), x.lo) for x in w.insts)
     procs = tuple((q.pc, q.left, q.v.start, (re(q.v.e[0]), q.v.e[1]) if type(q.v.e) is tuple else re(q.v.e), rt(q.v.t), rs(q.v.s, tok), q.v.asked, q.v.idx, rf(q.v.file),

@@ -3,7 +3,7 @@ import sys
 from model import Model, search
 
 A, AB, AGONE = ("a",), ("a", "b"), ("a", None)
-BASE = dict(announce=True, record_vouches=False, nocache=True, forget="evict", doubters=0)
+BASE = dict(announce=True, record_vouches=False, nocache=True, forget="mark", doubters=0)
 ONE = dict(readers=(0, 1), reads=2, tick=1, evictors=1, **BASE)
 FORGET = dict(readers=(0, 1, 2), reads=1, absent=True, **BASE)
 RUNS = {
@@ -16,8 +16,14 @@ RUNS = {
     "P7 ours, a doubt besides": (A, dict(standin="file", **{**ONE, "doubters": 1, "reads": 1, "tick": 0})),
     "P8 ours, three readers": (A, dict(standin="file", **{**ONE, "readers": (0, 1, 1), "reads": 1, "tick": 0})),
     "P9 ours, crash": (A, dict(standin="file", crash=1, **{**ONE, "reads": 1, "tick": 0})),
-    "P10 gone from the record, the named body taken away": (AGONE, dict(standin="file", evict_bodies="named", **FORGET)),
-    "P11 gone from the record, ours: whoever asked before and has no body there yet is not seen": (AGONE, dict(standin="file", **FORGET)),
+    "P10 gone from the record, the named body taken away": (AGONE, dict(standin="file", evict_bodies="named", **{**FORGET, "forget": "evict"})),
+    "P11 gone from the record, another's token is left": (AGONE, dict(standin="file", **{**FORGET, "forget": "evict"})),
+    "P12 gone from the record, ours": (AGONE, dict(standin="file", **FORGET)),
+    "P13 gone from the record, an eviction besides, a token without a mark is left":
+        (AGONE, dict(standin="file", evictors=1, **{**FORGET, "forget": "markonly"})),
+    "P14 gone from the record, an eviction besides, ours": (AGONE, dict(standin="file", evictors=1, **FORGET)),
+    "P15 gone from the record, a doubt besides, ours: what is believed under a newer token stays":
+        (AGONE, dict(standin="file", **{**FORGET, "doubters": 1})),
 }
 for name, (names, kw) in RUNS.items():
     if len(sys.argv) > 1 and not any(a in name for a in sys.argv[1:]):

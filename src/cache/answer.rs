@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::entry::Entry;
-use crate::freshness::Moment;
+use crate::freshness::{Demand, Moment};
 use crate::tier::TierName;
 
 /// When something is asked, and until when an answer is of use.
@@ -14,6 +14,15 @@ pub struct Ask {
     pub now: Moment,
     /// After this nobody waits for the answer.
     pub deadline: Instant,
+    /// What is demanded of its freshness.
+    pub demand: Demand,
+}
+
+impl Ask {
+    /// Asks as of `now`, until `deadline`, for what the policy gives.
+    pub fn new(now: Moment, deadline: Instant) -> Self {
+        Self { now, deadline, demand: Demand::default() }
+    }
 }
 
 /// An entry, where it came from and how old it is.
@@ -25,6 +34,8 @@ pub struct Read {
     pub served: Served,
     /// Whether another caller's request to the record was shared.
     pub collapsed: bool,
+    /// Whether the policy would have answered what was held, and the record was asked because the caller demanded it.
+    pub demanded: bool,
     /// Whether it is kept for the next reader.
     pub stored: bool,
     /// How long ago the record said that this is the current version.
@@ -59,6 +70,14 @@ pub struct Timings {
     pub directory: Option<Duration>,
     /// The request to the record.
     pub record: Option<Duration>,
+}
+
+impl Read {
+    /// Whether the record, asked at the caller's demand, has another version than others may still believe to be fresh. One who
+    /// only shared the asking leaves that to who asked.
+    pub(super) fn belies_others(&self) -> bool {
+        self.demanded && self.served == Served::Replaced && !self.collapsed
+    }
 }
 
 impl Timings {

@@ -18,6 +18,7 @@ pub struct Counters {
     confirmations: AtomicU64,
     stale: AtomicU64,
     absent: AtomicU64,
+    not_cached: AtomicU64,
     errors: AtomicU64,
     collapsed: AtomicU64,
     doubts: AtomicU64,
@@ -41,6 +42,8 @@ pub struct Counts {
     pub stale: u64,
     /// Answered that there is no such object.
     pub absent: u64,
+    /// Not answered, for nothing was held that may be, and the caller wanted nothing else.
+    pub not_cached: u64,
     /// Not answered.
     pub errors: u64,
     /// Of all these, those that shared another caller's request to the record.
@@ -68,6 +71,7 @@ impl Counters {
                 }
             }
             Err(Error::NotFound { .. }) => &self.absent,
+            Err(Error::NotCached { .. }) => &self.not_cached,
             Err(_) => &self.errors,
         };
         add(counter);
@@ -92,6 +96,7 @@ impl Counters {
             confirmations: get(&self.confirmations),
             stale: get(&self.stale),
             absent: get(&self.absent),
+            not_cached: get(&self.not_cached),
             errors: get(&self.errors),
             collapsed: get(&self.collapsed),
             doubts: get(&self.doubts),

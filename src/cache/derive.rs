@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::entry::{Entry, Version};
 use crate::error::{Cause, Error, Result};
 use crate::key::Key;
-use crate::tier::memory::{Derived, DerivedName, Weighed};
+use crate::tier::memory::{Derived, DerivedName, Kind, Weighed};
 
 /// A derived value of whatever type.
 pub(super) type Value = Arc<dyn std::any::Any + Send + Sync>;
@@ -28,13 +28,39 @@ impl Cache {
     /// What `make` says, and `Busy`; errors are not kept.
     pub async fn derive<T: Weighed>(
         self: &Arc<Self>,
-        kind: &'static str,
+        kind: impl Into<Kind>,
         key: &Key,
         version: &Version,
         make: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
-        let name = DerivedName { kind, key: key.clone(), version: version.clone() };
-        self.derived(name, ready(Ok((Bytes::new(), 0))), |_| make()).await
+        self.derive_in(0, kind, key, version, make).await
+    }
+
+    /// The same of a value that takes `room_bytes` of memory while it is made; as much as there may be for one, where that is more.
+    ///
+    /// # Errors
+    /// As [`Cache::derive`].
+    pub async fn derive_in<T: Weighed>(
+        self: &Arc<Self>,
+        room_bytes: u64,
+        kind: impl Into<Kind>,
+        key: &Key,
+        version: &Version,
+        make: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<Arc<Derived<T>>> {
+        let name = DerivedName { kind: kind.into(), key: key.clone(), version: version.clone() };
+        let room_bytes = room_bytes.min(self.making_max());
+        self.derived(name, ready(Ok((Bytes::new(), room_bytes))), |_| make()).await
+    }
+
+    /// A value that was derived, where it is kept.
+    pub fn already_derived<T: Weighed>(&self, kind: impl Into<Kind>, key: &Key, version: &Version) -> Option<Arc<Derived<T>>> {
+        self.memory.derived(&DerivedName { kind: kind.into(), key: key.clone(), version: version.clone() })
+    }
+
+    /// What making one value may take of memory at most, in bytes: half of the budget.
+    pub fn making_max(&self) -> u64 {
+        self.memory.budget().bytes() / 2
     }
 
     /// The same of a value that is made of the body of `entry`, which is in memory meanwhile.
@@ -43,19 +69,18 @@ impl Cache {
     /// As [`Cache::derive`]; `TooLarge`, and what the record says where the body is not in memory.
     pub async fn derive_of_body<T: Weighed>(
         self: &Arc<Self>,
-        kind: &'static str,
+        kind: impl Into<Kind>,
         key: &Key,
         entry: &Arc<Entry>,
         deadline: Instant,
         make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
-        let name = DerivedName { kind, key: key.clone(), version: entry.version.clone() };
+        let name = DerivedName { kind: kind.into(), key: key.clone(), version: entry.version.clone() };
         let (cache, key, entry) = (Arc::clone(self), key.clone(), Arc::clone(entry));
         let prepare = async move {
             let body = cache.whole(&key, &entry, deadline).await?;
             // What would take more has the half, and hope.
-            let most = cache.memory.budget().bytes() / 2;
-            let room_bytes = entry.facts.size.saturating_mul(MAKING_FACTOR).min(most);
+            let room_bytes = entry.facts.size.saturating_mul(MAKING_FACTOR).min(cache.making_max());
             Ok((body, room_bytes))
         };
         self.derived(name, prepare, make).await
@@ -77,7 +102,7 @@ impl Cache {
             if let Some(value) = cache.memory.derived::<T>(&kept_under) {
                 return Ok(value as Value);
             }
-            let kind = kept_under.kind;
+            let kind = kept_under.kind.name;
             let (body, room_bytes) = prepare.await?;
             let _permit = cache.makers.acquire().await.expect("nobody closes this semaphore");
             let busy = |_| Error::Busy { key: kept_under.key.clone() };
@@ -86,7 +111,7 @@ impl Cache {
             let value = making.map_err(|cause| making_failed(kind, cause))??;
             Ok(cache.memory.keep_derived(kept_under, value, room) as Value)
         });
-        let value = place.end.await.ok_or_else(|| making_failed(name.kind, "the making was cut short"))??;
+        let value = place.end.await.ok_or_else(|| making_failed(name.kind.name, "the making was cut short"))??;
         Ok(value.downcast().expect("a kind is always of one type"))
     }
 }

@@ -11,7 +11,7 @@ use crate::cache::look::Grounds;
 use crate::cache::{Ask, Cache, Past, Served, Timings};
 use crate::entry::{Entry, Seen};
 use crate::error::{Error, Result};
-use crate::freshness::{Stopwatch, Timestamp};
+use crate::freshness::{Demand, Keeping, Stopwatch, Timestamp};
 use crate::key::Key;
 use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
@@ -38,6 +38,10 @@ pub(super) struct Filled {
     pub(super) seen: Seen,
     pub(super) served: Served,
     pub(super) stored: bool,
+    /// Whether the policy would have answered what was held.
+    pub(super) demanded: bool,
+    /// Why the record gave no answer, where a stale entry stands in.
+    pub(super) failure: Option<Error>,
     /// Where in this instance's order the record was asked.
     pub(super) asked: Order,
     pub(super) timings: Timings,
@@ -72,17 +76,22 @@ pub(super) struct Fill<'a> {
     asked: Order,
     /// When the record is asked, by its own time.
     asked_at: Timestamp,
+    /// Whether the policy would have answered what is held.
+    demanded: bool,
     timings: Timings,
 }
 
 impl<'a> Fill<'a> {
     pub(super) fn new(cache: &'a Cache, key: &'a Key, under: Under, ask: Ask) -> Self {
         let asked_at = cache.record_time(ask.now);
-        Self { cache, key, ask, under, asked: Order::default(), asked_at, timings: Timings::default() }
+        Self { cache, key, ask, under, asked: Order::default(), asked_at, demanded: false, timings: Timings::default() }
     }
 
     pub(super) async fn fly(self) -> Landed {
-        let (Some(shared), Some(token)) = (&self.cache.shared, self.under.grounds.token) else { return self.ask().await };
+        // Nobody has anything of waiting for what is not kept.
+        let (Some(shared), Some(token), Keeping::Kept) = (&self.cache.shared, self.under.grounds.token, self.keeping()) else {
+            return self.ask().await;
+        };
         let queue = Queue { shared: Arc::clone(shared), key: self.key.clone(), token, errand: Errand::Ask };
         // Who has just doubted the key would not be answered by whoever asked before.
         let until = (self.under.past == Past::Welcome).then(|| self.wait_until().into());
@@ -106,9 +115,9 @@ impl<'a> Fill<'a> {
         self.timings.record = Some(stopwatch.elapsed());
         self.cache.guard.answered(&answer, self.ask.now);
         let fetched = answer.map(|answer| {
-            self.cache.correct_clock(answer.clock);
-            // The same time, in better knowledge of what the record calls it.
-            self.asked_at = self.cache.record_time(self.ask.now);
+            if let Some(bounds) = answer.clock {
+                self.asked_at = self.cache.correct_clock(bounds, self.ask.now, self.asked_at);
+            }
             answer.fetched
         });
         match (fetched, in_hand) {
@@ -151,10 +160,12 @@ impl<'a> Fill<'a> {
     /// Steps 1, 3 and 4 once more: whoever started this may have looked before an earlier flight landed. And a body to ask about.
     async fn look_again(&mut self) -> Again {
         let memory = self.cache.memory.held(self.key);
-        if self.under.past == Past::Welcome
-            && let Some(held) = memory.as_ref().filter(|held| self.cache.may_serve(held, self.ask.now))
-        {
-            return Again::Found(Arc::clone(held), TierName::Memory);
+        if let Some(held) = &memory {
+            if self.under.past == Past::Welcome && self.cache.may_serve(held, self.ask) {
+                return Again::Found(Arc::clone(held), TierName::Memory);
+            }
+            let by_policy = Ask { demand: Demand::default(), ..self.ask };
+            self.demanded = self.ask.demand.is_strict() && held.entry.is_some() && self.cache.may_serve(held, by_policy);
         }
         let memory = memory.map(|held| (self.cache.age_of(&held, self.ask.now), held));
         let (Some(shared), Some(token)) = (&self.cache.shared, self.under.grounds.token) else {
@@ -180,7 +191,7 @@ impl<'a> Fill<'a> {
             return Again::Ask(in_memory(memory, not_evicted));
         };
         if self.under.past == Past::Welcome {
-            let lifted = self.cache.lift(shared, self.key, &state, self.under.grounds, self.ask.now);
+            let lifted = self.cache.lift(shared, self.key, &state, self.under.grounds, self.ask);
             match lifted.await {
                 Ok(Some((held, tier))) => return Again::Found(held, tier),
                 Ok(None) => {}
@@ -189,6 +200,8 @@ impl<'a> Fill<'a> {
         }
         let seen = Seen::Present(state.version.clone());
         let age = self.cache.age_of_state(self.key, &state, self.ask.now);
+        let is_fresh = state.is_believed_under(&current) && age < self.cache.policy.local_max_age;
+        self.demanded |= self.ask.demand.is_strict() && is_fresh;
         let may_stand_in = self.cache.floors().admits(self.key, &seen, state.confirmed_at);
         match self.cache.body_of(shared, self.key, &state).await {
             Ok(Some((entry, tier))) => {
@@ -202,6 +215,9 @@ impl<'a> Fill<'a> {
 
     /// Keeps what the record said is current: as a confirmation of `state`, or as a body.
     async fn keep(mut self, entry: Arc<Entry>, state: Option<State>, served: Served) -> Landed {
+        if self.keeping() == Keeping::Dropped {
+            return self.hand_over(Some(entry), served, false);
+        }
         if let Some(large) = LargeBody::of(&entry).filter(|_| state.is_none()) {
             // It is stored when somebody reads all of it.
             large.confirmed(self.asked());
@@ -219,9 +235,13 @@ impl<'a> Fill<'a> {
         self.hand_over(Some(entry), served, matches!(stored, Ok(Stored::Stored)))
     }
 
+    fn keeping(&self) -> Keeping {
+        self.ask.demand.keeping
+    }
+
     /// What the record's answer may be stored under.
     fn asked(&self) -> Asked {
-        Asked { token: self.under.grounds.token, at: self.asked_at }
+        Asked { token: self.under.grounds.token.filter(|_| self.keeping() == Keeping::Kept), at: self.asked_at }
     }
 
     /// Step 6: never an older version than another read has served since the record was asked.
@@ -239,15 +259,28 @@ impl<'a> Fill<'a> {
                 return Landed::Overtaken;
             }
             floors.raise(self.key, seen.clone(), self.asked_at);
-            self.cache.memory.hold(self.key, Arc::clone(&held));
+            match self.keeping() {
+                Keeping::Kept => self.cache.memory.hold(self.key, Arc::clone(&held)),
+                Keeping::Dropped => self.let_go_of_others(held.entry.as_ref()),
+            }
         }
         // A doubt raises its flag before it looks into memory, we look after we have written there: one of us sees the other.
         let doubted = self.under.doubt.is_raised();
         if doubted {
             self.cache.memory.let_go(self.key, &held);
         }
-        let stored = in_shared || (self.cache.shared.is_none() && !doubted && !is_large);
-        Landed::Filled(Filled { held, seen, served, stored, asked: self.asked, timings: self.timings })
+        let in_memory = self.cache.shared.is_none() && !doubted && !is_large && self.keeping() == Keeping::Kept;
+        let (asked, demanded, timings) = (self.asked, self.demanded, self.timings);
+        Landed::Filled(Filled { held, seen, served, stored: in_shared || in_memory, demanded, failure: None, asked, timings })
+    }
+
+    /// What is not kept itself is newer than what memory has of another version, and that may be answered no more.
+    fn let_go_of_others(&self, entry: Option<&Arc<Entry>>) {
+        if let Some(other) = self.cache.memory.held(self.key)
+            && other.entry.as_ref().map(|entry| &entry.version) != entry.map(|entry| &entry.version)
+        {
+            self.cache.memory.let_go(self.key, &other);
+        }
     }
 
     /// The record gave no answer: a stale entry within its time, else the error.
@@ -274,7 +307,9 @@ impl<'a> Fill<'a> {
             floors.raise(self.key, seen.clone(), confirmed_at);
         }
         let held = Arc::new(Held::new(self.key, Some(entry), confirmed_at, age, self.ask.now));
-        Landed::Filled(Filled { held, seen, served: Served::Stale(tier), stored: true, asked: self.asked, timings: self.timings })
+        let (asked, demanded, timings) = (self.asked, self.demanded, self.timings);
+        let served = Served::Stale(tier);
+        Landed::Filled(Filled { held, seen, served, stored: true, demanded, failure: Some(error), asked, timings })
     }
 
     /// Whether what is in hand was doubted at most. A state under another token than the current one may also have been written
@@ -297,7 +332,8 @@ impl<'a> Fill<'a> {
     fn found(self, held: Arc<Held>, tier: TierName) -> Landed {
         let seen = seen(held.entry.as_ref());
         let asked = self.cache.floors().order();
-        Landed::Filled(Filled { held, seen, served: Served::Hit(tier), stored: true, asked, timings: self.timings })
+        let served = Served::Hit(tier);
+        Landed::Filled(Filled { held, seen, served, stored: true, demanded: false, failure: None, asked, timings: self.timings })
     }
 }
 

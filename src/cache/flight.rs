@@ -72,7 +72,8 @@ where
         });
         let end = task.map(Result::ok).boxed().shared();
         if let Some(older) = table.insert(key.clone(), Flight { under, doubt, end: end.clone() }) {
-            // No later doubt finds it any more. That the token moved says that there has been one.
+            // No later doubt finds it any more. That the token moved says that there has been one; or somebody wants a newer answer
+            // than this, which will be held in its place.
             older.doubt.0.store(true, Ordering::SeqCst);
         }
         Place { leads: true, end }

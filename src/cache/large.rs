@@ -12,7 +12,7 @@ use crate::cache::lease::Watch;
 use crate::cache::spool::Spool;
 use crate::entry::{Body, Budget, Checksum, Chunks, Entry, Facts, Part, Parts, Version, Whence};
 use crate::error::{Error, Result};
-use crate::freshness::Timestamp;
+use crate::freshness::{Keeping, Timestamp};
 use crate::key::Key;
 use crate::record::{Head, Record};
 use crate::tier::blocks::block_bytes;
@@ -77,6 +77,16 @@ impl LargeBody {
         *lock(&self.0.asked) = asked;
     }
 
+    /// As [`Parts::open`], for a reader who leaves nothing behind: no fill begins.
+    pub(super) async fn open_unkept(&self, range: Range<u64>, deadline: std::time::Instant) -> Result<Part> {
+        self.opened(range, Keeping::Dropped, deadline).await
+    }
+
+    async fn opened(&self, range: Range<u64>, keeping: Keeping, deadline: std::time::Instant) -> Result<Part> {
+        let part = timeout_at(deadline.into(), self.0.open(range, keeping, deadline)).await;
+        part.unwrap_or_else(|_| Err(Error::Deadline { key: self.0.key.clone() }))
+    }
+
     /// Whether the shared tier has it.
     pub(super) fn is_stored(&self) -> bool {
         matches!(*self.0.stage(), Stage::Stored(_))
@@ -115,8 +125,7 @@ impl LargeBody {
 #[async_trait]
 impl Parts for LargeBody {
     async fn open(&self, range: Range<u64>, deadline: std::time::Instant) -> Result<Part> {
-        let part = timeout_at(deadline.into(), self.0.open(range, deadline)).await;
-        part.unwrap_or_else(|_| Err(Error::Deadline { key: self.0.key.clone() }))
+        self.opened(range, Keeping::Kept, deadline).await
     }
 
     fn weight_bytes(&self) -> u64 {
@@ -200,8 +209,11 @@ impl Source {
         Error::Corrupted { key: self.key.clone(), what: format!("its body ended at {bytes} of {} bytes", self.facts.size) }
     }
 
-    async fn open(self: &Arc<Self>, range: Range<u64>, deadline: std::time::Instant) -> Result<Part> {
-        let look = self.look().await;
+    async fn open(self: &Arc<Self>, range: Range<u64>, keeping: Keeping, deadline: std::time::Instant) -> Result<Part> {
+        let look = match (self.look().await, keeping) {
+            (look, Keeping::Kept) => look,
+            (_, Keeping::Dropped) => Look::Moved,
+        };
         let was_stored = self.is_stored();
         let mut part = self.stored_part(&range).await?;
         if part.is_none() {

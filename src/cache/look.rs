@@ -7,7 +7,7 @@ use crate::cache::large::{Asked, LargeBody, Source, Stage};
 use crate::cache::{Ask, Cache, Timings};
 use crate::entry::{Entry, Seen};
 use crate::error::{Error, Result};
-use crate::freshness::{Moment, Stopwatch};
+use crate::freshness::{Keeping, Moment, Stopwatch};
 use crate::key::Key;
 use crate::record::Head;
 use crate::tier::memory::{Held, Vouchers};
@@ -38,10 +38,10 @@ impl Cache {
         let Some(shared) = &self.shared else { return Sight::Ask(Grounds::default()) };
         let stopwatch = Stopwatch::start();
         let epoch = self.epochs.look(&**shared, key.hash().shard(), ask.now).await;
-        let fresh = held.filter(|held| held.entry.is_some() && self.is_fresh(held, ask.now));
+        let fresh = held.filter(|held| held.entry.is_some() && self.is_fresh(held, ask));
         let sight = match fresh {
             Some(held) if epoch.is_some() && held.vouchers().epoch == epoch => Sight::Hit(held, TierName::Memory),
-            fresh => self.look_at_key(shared, key, fresh, epoch, ask.now).await,
+            fresh => self.look_at_key(shared, key, fresh, epoch, ask).await,
         };
         timings.add_directory(stopwatch.elapsed());
         sight
@@ -54,7 +54,7 @@ impl Cache {
         key: &Key,
         fresh: Option<Arc<Held>>,
         epoch: Option<Epoch>,
-        now: Moment,
+        ask: Ask,
     ) -> Sight {
         let held_token = fresh.as_ref().and_then(|held| held.token);
         match (shared.look(key, held_token.as_ref()).await, fresh) {
@@ -65,7 +65,7 @@ impl Cache {
             (Ok(Looked::Other { token: Some(token), state }), _) => {
                 let grounds = Grounds { token: Some(token), epoch };
                 let lifted = match state {
-                    Some(state) => self.lift(shared, key, &state, grounds, now).await,
+                    Some(state) => self.lift(shared, key, &state, grounds, ask).await,
                     None => Ok(None),
                 };
                 match lifted {
@@ -73,6 +73,12 @@ impl Cache {
                     Ok(None) => Sight::Ask(grounds),
                     Err(error) => Sight::Failed(error),
                 }
+            }
+            // Who leaves nothing behind, or asks nobody, fills nothing that there is to announce.
+            (Ok(Looked::Other { token: None, .. }), _)
+                if !ask.demand.admits_asking() || ask.demand.keeping == Keeping::Dropped =>
+            {
+                Sight::Ask(Grounds { token: None, epoch })
             }
             (Ok(Looked::Other { token: None, .. } | Looked::Same), _) => {
                 Sight::Ask(Grounds { token: shared.announce(key).await.ok(), epoch })
@@ -91,19 +97,19 @@ impl Cache {
         key: &Key,
         state: &State,
         grounds: Grounds,
-        now: Moment,
+        ask: Ask,
     ) -> Result<Option<(Arc<Held>, TierName)>> {
         let seen = Seen::Present(state.version.clone());
-        let age = self.age_of_state(key, state, now);
+        let age = self.age_of_state(key, state, ask.now);
         let believed = grounds.token.is_some_and(|token| state.is_believed_under(&token))
-            && age < self.policy.local_max_age
+            && ask.demand.admits(age, self.policy.local_max_age)
             && self.floors().admits(key, &seen, state.confirmed_at);
         if !believed {
             return Ok(None);
         }
         let Some((entry, tier)) = self.body_of(shared, key, state).await? else { return Ok(None) };
         let vouchers = Vouchers { epoch: grounds.epoch, asked: None };
-        let held = Arc::new(Held::new(key, Some(entry), state.confirmed_at, age, now).vouched(grounds.token, vouchers));
+        let held = Arc::new(Held::new(key, Some(entry), state.confirmed_at, age, ask.now).vouched(grounds.token, vouchers));
         let mut floors = self.floors();
         // Another read may have served a newer one while the body came.
         if !floors.admits(key, &seen, state.confirmed_at) {

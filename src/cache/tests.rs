@@ -2,6 +2,7 @@
 
 mod breaker;
 mod clocks;
+mod demands;
 mod deriving;
 mod doubts;
 pub(crate) mod failing_tier;

@@ -12,6 +12,7 @@ use crate::cache::large::LargeBody;
 use crate::cache::{Ask, Cache, Past, Read, Served};
 use crate::entry::{Body, Chunks, Entry, Parts, Whence};
 use crate::error::{Error, Result};
+use crate::freshness::Keeping;
 use crate::key::Key;
 use crate::tier::TierName;
 
@@ -27,8 +28,11 @@ impl Cache {
     ///
     /// # Errors
     /// `Changed` where the record has another version by now: [`Cache::read_again`]. `Busy`, and as a record's `fetch`.
-    pub async fn open(&self, read: &mut Read, parts: &Arc<dyn Parts>, range: Range<u64>, deadline: Instant) -> Result<Chunks> {
-        let part = parts.open(range, deadline).await?;
+    pub async fn open(&self, read: &mut Read, parts: &Arc<dyn Parts>, range: Range<u64>, ask: Ask) -> Result<Chunks> {
+        let part = match LargeBody::of(&read.entry) {
+            Some(large) if ask.demand.keeping == Keeping::Dropped => large.open_unkept(range, ask.deadline).await?,
+            _ => parts.open(range, ask.deadline).await?,
+        };
         read.served = match (part.whence, read.served) {
             (Whence::Tier, Served::Hit(_)) => Served::Hit(TierName::Directory),
             (Whence::Tier, Served::Confirmed(_)) => Served::Confirmed(TierName::Directory),

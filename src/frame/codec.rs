@@ -1,50 +1,166 @@
 //! Bytes into frames and values. Never panics: what does not parse is an error that says why.
 
 use std::io::Cursor;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use polars::prelude::{JsonFormat, JsonReader, ParquetReader, PolarsResult, SerReader};
+use polars::prelude::{
+    CsvReadOptions, DataFrame, IpcReader, IpcStreamReader, JsonFormat, JsonReader, ParquetReader, PolarsResult, SerReader,
+};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::frame::{Format, Frame, parquet};
+use crate::frame::arrow::{self, Layout};
+use crate::frame::cut::{Uncut, cut};
+use crate::frame::parquet::{Outline, Part};
+use crate::frame::shape::Shape;
+use crate::frame::slice::{Slice, unknown_column};
+use crate::frame::{Format, Frame, csv};
 use crate::key::Key;
 use crate::python_value::PythonValue;
 
 /// What a parser says at most; polars may quote half a file.
 const REASON_CHARS_MAX: usize = 200;
 
-/// Parses a body into columns: a parquet file, or a JSON array of objects, an object a row.
-///
-/// Takes as long as the body is large: call it off the async workers. `frame_bytes_max` bounds what a small body may
-/// claim to become: a parquet page of some bytes can say a billion times the same.
+/// What a value takes on average: an integer, a float, the view of a string.
+const VALUE_BYTES: u64 = 8;
+
+/// A body to be parsed, and the bounds of that.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Whose body it is, for errors.
+    pub key: &'a Key,
+    /// What it is.
+    pub format: Format,
+    /// Its bytes.
+    pub body: &'a Bytes,
+    /// What a small body may claim to become: a parquet page of some bytes can say a billion times the same.
+    pub frame_bytes_max: u64,
+}
+
+impl Source<'_> {
+    /// Parses a body into columns: a table in one of the formats; of JSON an array of objects, an object a row.
+    ///
+    /// Takes as long as the body is large: call it off the async workers.
+    ///
+    /// # Errors
+    /// `Unparsable`, and `TooLarge` where the frame would pass `frame_bytes_max`.
+    pub fn frame(&self) -> Result<Frame> {
+        if self.body.is_empty() {
+            return Err(self.unparsable("the body is empty"));
+        }
+        match self.format {
+            Format::Parquet => {
+                let outline = self.checked(Outline::of(self.body))?;
+                self.bounded(outline.check(self.body, &Part::default()))?;
+                self.checked(guarded(|| parquet_frame(self.body)))
+            }
+            Format::Arrow => {
+                let (layout, size) = self.checked(arrow::check(self.body))?;
+                self.bounded(Ok(size))?;
+                self.checked(guarded(|| arrow_frame(self.body, layout)))
+            }
+            Format::Csv => {
+                self.bounded(csv::check(self.body).map(|values| values.saturating_mul(VALUE_BYTES)))?;
+                self.checked(guarded(|| csv_frame(self.body)))
+            }
+            Format::Json => {
+                // The strict parser goes first: simd-json follows nesting until the stack ends, and panics are the least of it.
+                let value = parse_json(self.key, self.body)?;
+                let rows = match &value {
+                    PythonValue::List(rows) if !rows.is_empty() && rows.iter().all(is_record) => rows,
+                    _ => return Err(self.unparsable("a table is an array of objects, at least one")),
+                };
+                self.bounded(table_bytes(rows.iter().map(Ok)))?;
+                drop(value);
+                self.checked(guarded(|| json_frame(self.body, JsonFormat::Json)))
+            }
+            Format::Ndjson => {
+                let lines = lines(self.body).map(|(number, line)| match PythonValue::from_json(line) {
+                    Ok(row) if is_record(&row) => Ok(row),
+                    Ok(_) => Err(format!("line {number} is no object")),
+                    Err(reason) => Err(format!("line {number}: {reason}")),
+                });
+                self.bounded(table_bytes(lines))?;
+                if lines_are_blank(self.body) {
+                    return Err(self.unparsable("a table is an object a line, at least one"));
+                }
+                self.checked(guarded(|| json_frame(self.body, JsonFormat::JsonLines)))
+            }
+        }
+    }
+
+    /// Parses as much of a body as `slice` needs, and cuts that out of it. Of parquet no other column is unpacked, and no row
+    /// group that cannot have a row of it. `seed` belongs to the version.
+    ///
+    /// # Errors
+    /// As [`Source::frame`], and `BadSlice`.
+    pub fn slice(&self, slice: &Slice, seed: u64) -> Result<DataFrame> {
+        if self.format != Format::Parquet || self.body.is_empty() {
+            return cut_frame(self.key, self.format, self.frame()?.table(), slice, seed);
+        }
+        let outline = self.checked(Outline::of(self.body))?;
+        let known = outline.columns();
+        if let Some(name) = slice.needs().into_iter().flatten().find(|name| !known.contains(name)) {
+            return Err(self.unknown(slice, name, &known));
+        }
+        let mut slice = slice.clone();
+        let groups = if let Some(condition) = &slice.condition {
+            Some(outline.groups(condition))
+        } else if slice.sample.is_none() && slice.order.is_empty() {
+            let (groups, before) = outline.groups_of_rows(slice.offset, slice.limit);
+            slice.offset -= before;
+            Some(groups)
+        } else {
+            None
+        };
+        let part = Part { columns: slice.needs().map(|names| names.into_iter().map(str::to_owned).collect()), groups };
+        self.bounded(outline.check(self.body, &part))?;
+        let table = self.checked(guarded(|| parquet_part(self.body, &part)))?;
+        cut_frame(self.key, self.format, &table, &slice, seed)
+    }
+
+    /// Says which parameter names a column that is not there.
+    fn unknown(&self, slice: &Slice, name: &str, known: &[&str]) -> Error {
+        let is_shown = slice.columns.iter().flatten().any(|column| column == name);
+        let is_sorted_by = slice.order.iter().any(|order| order.column == name);
+        let parameter = match (is_shown, is_sorted_by) {
+            (true, _) => "columns",
+            (false, true) => "order_by",
+            (false, false) => "where",
+        };
+        Error::BadSlice { key: self.key.clone(), parameter, reason: unknown_column(name, known.iter().copied()) }
+    }
+
+    fn checked<T>(&self, parsed: std::result::Result<T, String>) -> Result<T> {
+        parsed.map_err(|reason| self.unparsable(&reason))
+    }
+
+    fn bounded(&self, bytes: std::result::Result<u64, String>) -> Result<()> {
+        let size = self.checked(bytes)?;
+        if size > self.frame_bytes_max {
+            return Err(Error::TooLarge { key: self.key.clone(), size, size_max: self.frame_bytes_max });
+        }
+        Ok(())
+    }
+
+    fn unparsable(&self, reason: &str) -> Error {
+        unparsable(self.key, self.format, reason)
+    }
+}
+
+/// Cuts `slice` out of `table`, which was parsed of the body of `key`. `seed` belongs to the version.
 ///
 /// # Errors
-/// `Unparsable`, and `TooLarge` where the frame would pass `frame_bytes_max`.
-pub fn parse_frame(key: &Key, format: Format, body: &Bytes, frame_bytes_max: u64) -> Result<Frame> {
-    let unparsable = |reason: &str| unparsable(key, format, reason);
-    if body.is_empty() {
-        return Err(unparsable("the body is empty"));
-    }
-    match format {
-        Format::Parquet => {
-            let size = parquet::check(body).map_err(|reason| unparsable(&reason))?;
-            if size > frame_bytes_max {
-                return Err(Error::TooLarge { key: key.clone(), size, size_max: frame_bytes_max });
-            }
-            guarded(|| parquet_frame(body)).map_err(|reason| unparsable(&reason))
-        }
-        Format::Json => {
-            // The strict parser goes first: simd-json follows nesting until the stack ends, and panics are the least of it.
-            let value = parse_json(key, body)?;
-            let is_table = matches!(&value, PythonValue::List(rows) if !rows.is_empty() && rows.iter().all(is_record));
-            if !is_table {
-                return Err(unparsable("a table is an array of objects, at least one"));
-            }
-            drop(value);
-            guarded(|| json_frame(body)).map_err(|reason| unparsable(&reason))
-        }
-    }
+/// `BadSlice`; `Unparsable` where polars refuses.
+pub fn cut_frame(key: &Key, format: Format, table: &DataFrame, slice: &Slice, seed: u64) -> Result<DataFrame> {
+    let cut = catch(|| cut(slice, table, seed)).unwrap_or_else(|reason| Err(Uncut::Refused(reason)));
+    cut.map_err(|uncut| match uncut {
+        Uncut::Bad(bad) => Error::BadSlice { key: key.clone(), parameter: bad.parameter, reason: bad.reason },
+        Uncut::Refused(reason) => unparsable(key, format, &reason),
+    })
 }
 
 /// Parses a body as one JSON value, whatever its shape.
@@ -61,28 +177,97 @@ fn is_record(value: &PythonValue) -> bool {
     matches!(value, PythonValue::Dict(_))
 }
 
+/// What rows take at least, those that have not all names included.
+fn table_bytes<R: std::borrow::Borrow<PythonValue>>(
+    rows: impl Iterator<Item = std::result::Result<R, String>>,
+) -> std::result::Result<u64, String> {
+    let mut shape = Shape::default();
+    for (place, row) in rows.enumerate() {
+        shape.take(row?.borrow()).map_err(|what| format!("row {}{what}", place + 1))?;
+    }
+    Ok(shape.values().saturating_mul(VALUE_BYTES))
+}
+
+/// The lines that have something, numbered from 1.
+fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let lines = body.split(|byte| *byte == b'\n').enumerate();
+    lines.map(|(place, line)| (place + 1, line.trim_ascii())).filter(|(_, line)| !line.is_empty())
+}
+
+fn lines_are_blank(body: &[u8]) -> bool {
+    lines(body).next().is_none()
+}
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 fn parquet_frame(body: &Bytes) -> PolarsResult<Frame> {
     let mut reader = ParquetReader::new(Cursor::new(body.clone()));
     let metadata = reader.get_metadata()?;
     let notes = metadata.key_value_metadata().iter().flatten().find(|note| note.key == "pandas");
-    let notes = notes.and_then(|note| serde_json::from_str(note.value.as_deref()?).ok());
+    let notes = notes.and_then(|note| pandas_notes(note.value.as_deref()));
     Ok(Frame::new(reader.set_rechunk(true).finish()?, notes))
 }
 
-fn json_frame(body: &Bytes) -> PolarsResult<Frame> {
-    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    let reader = JsonReader::new(Cursor::new(text)).with_json_format(JsonFormat::Json).infer_schema_len(None);
+fn parquet_part(body: &Bytes, part: &Part) -> PolarsResult<DataFrame> {
+    let mut reader = ParquetReader::new(Cursor::new(body.clone())).with_columns(part.columns.clone());
+    if let Some(groups) = &part.groups {
+        let mut metadata = (**reader.get_metadata()?).clone();
+        let chosen = metadata.row_groups.into_iter().enumerate().filter(|(place, _)| groups.contains(place));
+        metadata.row_groups = chosen.map(|(_, group)| group).collect();
+        metadata.num_rows = metadata.row_groups.iter().map(|group| group.num_rows()).sum();
+        reader.set_metadata(Arc::new(metadata));
+    }
+    reader.set_rechunk(true).finish()
+}
+
+fn arrow_frame(body: &Bytes, layout: Layout) -> PolarsResult<Frame> {
+    let (table, notes) = match layout {
+        Layout::File => {
+            let mut reader = IpcReader::new(Cursor::new(body.clone()));
+            let notes = reader.custom_metadata()?.and_then(|notes| pandas_notes(notes.get("pandas").map(|note| note.as_str())));
+            (reader.set_rechunk(true).finish()?, notes)
+        }
+        Layout::Stream => {
+            let mut reader = IpcStreamReader::new(Cursor::new(body.clone()));
+            let notes = reader.custom_metadata()?.and_then(|notes| pandas_notes(notes.get("pandas").map(|note| note.as_str())));
+            (reader.set_rechunk(true).finish()?, notes)
+        }
+    };
+    Ok(Frame::new(table, notes))
+}
+
+fn pandas_notes(text: Option<&str>) -> Option<Value> {
+    serde_json::from_str(text?).ok()
+}
+
+/// The types are those of all rows, and not of the first hundred: what fits none becomes text, and nothing is lost.
+fn csv_frame(body: &Bytes) -> PolarsResult<Frame> {
+    let options = CsvReadOptions::default().with_infer_schema_length(None).with_rechunk(true);
+    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let mut table = options.into_reader_with_file_handle(Cursor::new(text)).finish()?;
+    // Polars leaves the quotes of a name doubled; elsewhere than in quotes there are none.
+    let names: Vec<_> = table.get_column_names().into_iter().map(|name| name.as_str().replace("\"\"", "\"")).collect();
+    table.set_column_names(&names)?;
+    Ok(Frame::new(table, None))
+}
+
+fn json_frame(body: &Bytes, format: JsonFormat) -> PolarsResult<Frame> {
+    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let all: Option<NonZeroUsize> = None;
+    let reader = JsonReader::new(Cursor::new(text)).with_json_format(format).infer_schema_len(all);
     Ok(Frame::new(reader.set_rechunk(true).finish()?, None))
 }
 
-/// Runs a parser of polars and turns its panics into errors.
-///
-/// The only place that catches panics: polars trusts what a file says of itself, and indexes and unwraps on the way. What it works on is dropped with the panic, so that nothing half-made is seen.
-fn guarded<T>(parse: impl FnOnce() -> PolarsResult<T>) -> std::result::Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(parse)) {
-        Ok(parsed) => parsed.map_err(|error| error.to_string()),
-        Err(_) => Err("the file contradicts itself".to_owned()),
-    }
+/// Runs polars and turns its panics into errors.
+pub(in crate::frame) fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> std::result::Result<T, String> {
+    catch(work)?.map_err(|error| error.to_string())
+}
+
+/// The only place that catches panics: polars trusts what a file says of itself, and indexes and unwraps on the way. What it
+/// works on is dropped with the panic, so that nothing half-made is seen.
+fn catch<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "the file contradicts itself".to_owned())
 }
 
 fn unparsable(key: &Key, format: Format, reason: &str) -> Error {

@@ -7,21 +7,25 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 
 /// The formats that are parsed, as errors name them.
-const KNOWN: &str = "parquet, json (neither of them compressed as a whole)";
+const KNOWN: &str = "parquet, arrow (file and stream), csv, json, ndjson (none of them compressed as a whole)";
 
 /// Endings of other formats: such a body is not parsed, whatever its media type says.
-const OTHER_EXTENSIONS: [&str; 23] = [
-    "7z", "arrow", "avro", "br", "bz2", "csv", "feather", "geojsonl", "gz", "ipc", "jsonl", "lz4", "ndjson", "orc", "rar", "sz",
-    "tar", "tsv", "txt", "xlsx", "xz", "zip", "zst",
-];
+const OTHER_EXTENSIONS: [&str; 16] =
+    ["7z", "avro", "br", "bz2", "gz", "lz4", "orc", "rar", "sz", "tar", "tsv", "txt", "xlsx", "xz", "zip", "zst"];
 
 /// A format that is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Apache Parquet.
     Parquet,
+    /// Arrow IPC, a file or a stream: which of them, the bytes say. Feather V2 is the file.
+    Arrow,
+    /// Comma-separated values, names in the first row.
+    Csv,
     /// One JSON value.
     Json,
+    /// A JSON value a line.
+    Ndjson,
 }
 
 impl Format {
@@ -34,7 +38,10 @@ impl Format {
         let format = match key.extension().as_deref() {
             _ if is_coded => None,
             Some("parquet" | "pq") => Some(Self::Parquet),
+            Some("arrow" | "arrows" | "feather" | "ipc") => Some(Self::Arrow),
+            Some("csv") => Some(Self::Csv),
             Some("json" | "geojson") => Some(Self::Json),
+            Some("ndjson" | "jsonl" | "geojsonl") => Some(Self::Ndjson),
             Some(other) if OTHER_EXTENSIONS.contains(&other) => None,
             _ => facts.content_type.as_deref().and_then(Self::of_media_type),
         };
@@ -45,7 +52,10 @@ impl Format {
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "application/vnd.apache.parquet" | "application/parquet" | "application/x-parquet" => Some(Self::Parquet),
+            "application/vnd.apache.arrow.file" | "application/vnd.apache.arrow.stream" => Some(Self::Arrow),
+            "text/csv" | "application/csv" => Some(Self::Csv),
             "application/json" | "text/json" => Some(Self::Json),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Self::Ndjson),
             other if other.ends_with("+json") => Some(Self::Json),
             _ => None,
         }
@@ -55,7 +65,10 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+            Self::Csv => "csv",
             Self::Json => "json",
+            Self::Ndjson => "ndjson",
         }
     }
 }
@@ -95,7 +108,11 @@ mod tests {
     fn the_ending_of_the_key_says_more_than_the_media_type() {
         assert_eq!(of("a/b.snappy.PARQUET", Some("application/json"), None), Some(Format::Parquet));
         assert_eq!(of("b.json", None, Some("identity")), Some(Format::Json));
-        assert_eq!(of("b.csv", Some("application/json"), None), None);
+        assert_eq!(of("b.tsv", Some("text/csv"), None), None);
+        assert_eq!(of("b.csv", Some("application/json"), None), Some(Format::Csv));
+        assert_eq!(of("b.feather", None, None), Some(Format::Arrow));
+        assert_eq!(of("b", Some("Text/CSV; header=present"), None), Some(Format::Csv));
+        assert_eq!(of("b.jsonl", None, None), Some(Format::Ndjson));
         assert_eq!(of("2024.01", Some("application/geo+json; charset=utf-8"), None), Some(Format::Json));
         assert_eq!(of("frame", Some("application/vnd.apache.parquet"), None), Some(Format::Parquet));
         assert_eq!(of("frame", None, None), None);

@@ -9,6 +9,10 @@ use std::io::Cursor;
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 use polars_parquet_format::{ColumnMetaData, FieldRepetitionType, FileMetaData, PageHeader, SchemaElement};
 
+use crate::frame::condition::Condition;
+
+mod statistics;
+
 const MAGIC: &[u8] = b"PAR1";
 
 /// How deep columns may nest: polars follows them by recursion.
@@ -20,31 +24,98 @@ const FOOTER_GROWTH_MAX: usize = 64;
 /// What a value takes on average once it is unpacked: an integer, a float, the view of a string.
 const VALUE_BYTES: u64 = 8;
 
-/// Checks that the file does not contradict itself, and answers how many bytes of memory its columns take at least.
-///
-/// # Errors
-/// What is wrong.
-pub(super) fn check(body: &[u8]) -> Result<u64, String> {
-    let metadata = footer(body)?;
-    let leaves = leaves(&metadata.schema)?;
-    let group_rows: Option<i64> = metadata.row_groups.iter().try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows));
-    if metadata.row_groups.iter().any(|group| group.num_rows < 0) || group_rows != Some(metadata.num_rows) {
-        return Err("its row groups have not as many rows as the file".to_owned());
-    }
-    let mut bytes = 0_u64;
-    for group in &metadata.row_groups {
-        if group.columns.len() != leaves.len() {
+/// What the footer of a file says: which columns there are, and where.
+pub(super) struct Outline {
+    metadata: FileMetaData,
+    leaves: Vec<Leaf>,
+}
+
+/// Which part of a file is to be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The names of columns; all where there are none.
+    pub(super) columns: Option<Vec<String>>,
+    /// Which row groups, by their place; all where there are none.
+    pub(super) groups: Option<Vec<usize>>,
+}
+
+impl Outline {
+    /// Reads the footer of a file, and checks that it does not contradict itself.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(super) fn of(body: &[u8]) -> Result<Self, String> {
+        let metadata = footer(body)?;
+        let leaves = leaves(&metadata.schema)?;
+        let group_rows: Option<i64> = metadata.row_groups.iter().try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows));
+        if metadata.row_groups.iter().any(|group| group.num_rows < 0) || group_rows != Some(metadata.num_rows) {
+            return Err("its row groups have not as many rows as the file".to_owned());
+        }
+        if metadata.row_groups.iter().any(|group| group.columns.len() != leaves.len()) {
             return Err("a row group has not the columns of the schema".to_owned());
         }
-        for (chunk, leaf) in group.columns.iter().zip(&leaves) {
-            let chunk = chunk.meta_data.as_ref().ok_or("a column is said to be in another file")?;
-            if *leaf == Leaf::OnceARow && chunk.num_values != group.num_rows {
-                return Err("a column has not as many values as its row group has rows".to_owned());
-            }
-            bytes = bytes.saturating_add(chunk_bytes(body, chunk)?);
-        }
+        Ok(Self { metadata, leaves })
     }
-    Ok(bytes)
+
+    /// The names of the columns, in the order of the file.
+    pub(super) fn columns(&self) -> Vec<&str> {
+        let mut columns: Vec<&str> = Vec::new();
+        let mut last = None;
+        for leaf in &self.leaves {
+            if last.replace(leaf.root) != Some(leaf.root) {
+                columns.push(&self.metadata.schema[leaf.root].name);
+            }
+        }
+        columns
+    }
+
+    /// Which row groups may have rows that meet `condition`.
+    pub(super) fn groups(&self, condition: &Condition) -> Vec<usize> {
+        let groups = self.metadata.row_groups.iter().enumerate();
+        let group = |(place, group)| statistics::may_meet(condition, &self.metadata.schema, &self.leaves, group).then_some(place);
+        groups.filter_map(group).collect()
+    }
+
+    /// Which row groups have the rows from `offset` on, `limit` of them, and how many rows stand before the first of these.
+    pub(super) fn groups_of_rows(&self, offset: u64, limit: Option<u64>) -> (Vec<usize>, u64) {
+        let end = limit.map_or(u64::MAX, |limit| offset.saturating_add(limit));
+        let (mut groups, mut before, mut first) = (Vec::new(), 0_u64, 0_u64);
+        for (place, group) in self.metadata.row_groups.iter().enumerate() {
+            let next = before.saturating_add(group.num_rows.unsigned_abs());
+            if next > offset && before < end {
+                groups.push(place);
+            } else if next <= offset {
+                first = next;
+            }
+            before = next;
+        }
+        (groups, first)
+    }
+
+    /// Checks that `part` of the file does not contradict itself, and answers how many bytes of memory it takes at least.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(super) fn check(&self, body: &[u8], part: &Part) -> Result<u64, String> {
+        let is_read = |leaf: &Leaf| {
+            let name = &self.metadata.schema[leaf.root].name;
+            part.columns.as_ref().is_none_or(|columns| columns.contains(name))
+        };
+        let mut bytes = 0_u64;
+        for (place, group) in self.metadata.row_groups.iter().enumerate() {
+            if part.groups.as_ref().is_some_and(|groups| !groups.contains(&place)) {
+                continue;
+            }
+            for (chunk, leaf) in group.columns.iter().zip(&self.leaves).filter(|(_, leaf)| is_read(leaf)) {
+                let chunk = chunk.meta_data.as_ref().ok_or("a column is said to be in another file")?;
+                if leaf.count == Count::OnceARow && chunk.num_values != group.num_rows {
+                    return Err("a column has not as many values as its row group has rows".to_owned());
+                }
+                bytes = bytes.saturating_add(chunk_bytes(body, chunk)?);
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 fn footer(body: &[u8]) -> Result<FileMetaData, String> {
@@ -59,9 +130,19 @@ fn footer(body: &[u8]) -> Result<FileMetaData, String> {
     FileMetaData::read_from_in_protocol(&mut protocol).map_err(|cause| format!("its footer cannot be read: {cause}"))
 }
 
+/// A column that has values, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leaf {
+    count: Count,
+    /// Where in the schema it is itself.
+    place: usize,
+    /// Where in the schema the column is that it is a part of; `place` where it is that column.
+    root: usize,
+}
+
 /// How often a column may have a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaf {
+enum Count {
     /// Once a row, null included.
     OnceARow,
     /// Any number of times: it is in a list.
@@ -73,27 +154,29 @@ fn leaves(schema: &[SchemaElement]) -> Result<Vec<Leaf>, String> {
     /// A node of which children are still to come.
     struct Parent {
         children_left: i32,
-        leaf: Leaf,
+        count: Count,
+        root: usize,
     }
     let mut parents: Vec<Parent> = Vec::new();
     let mut leaves = Vec::new();
     for (place, element) in schema.iter().enumerate() {
         while parents.pop_if(|parent| parent.children_left == 0).is_some() {}
-        let above = match parents.last_mut() {
+        let depth = parents.len();
+        let (above, root) = match parents.last_mut() {
             Some(parent) => {
                 parent.children_left -= 1;
-                parent.leaf
+                (parent.count, if depth == 1 { place } else { parent.root })
             }
-            None if place == 0 => Leaf::OnceARow,
+            None if place == 0 => (Count::OnceARow, 0),
             None => return Err("its schema has more than one root".to_owned()),
         };
         let is_repeated = element.repetition_type == Some(FieldRepetitionType::REPEATED) && place > 0;
-        let leaf = if is_repeated { Leaf::Repeated } else { above };
+        let count = if is_repeated { Count::Repeated } else { above };
         match element.num_children.unwrap_or(0) {
             ..0 => return Err("its schema counts less than no children".to_owned()),
-            0 if place > 0 => leaves.push(leaf),
-            _ if parents.len() == DEPTH_MAX => return Err(format!("its columns nest deeper than {DEPTH_MAX}")),
-            children_left => parents.push(Parent { children_left, leaf }),
+            0 if place > 0 => leaves.push(Leaf { count, place, root }),
+            _ if depth == DEPTH_MAX => return Err(format!("its columns nest deeper than {DEPTH_MAX}")),
+            children_left => parents.push(Parent { children_left, count, root }),
         }
     }
     if parents.iter().any(|parent| parent.children_left > 0) {

@@ -10,7 +10,7 @@ use crate::cache::{Ask, Cache, Read};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 #[cfg(feature = "frames")]
-use crate::frame::{Format, Frame, codec};
+use crate::frame::{Format, Frame, Source};
 use crate::key::{InvalidKey, Key};
 use crate::tier::memory::{Derived, Weighed};
 
@@ -58,7 +58,8 @@ impl View {
     pub async fn frame(&self, key: &Key, entry: &Arc<Entry>) -> Result<Arc<Derived<Frame>>> {
         let format = Format::of(key, &entry.facts)?;
         let (owned, frame_bytes_max) = (key.clone(), self.frame_bytes_max);
-        self.derive_of_body("frame", key, entry, move |body| codec::parse_frame(&owned, format, body, frame_bytes_max)).await
+        let parse = move |body: &Bytes| Source { key: &owned, format, body, frame_bytes_max }.frame();
+        self.derive_of_body(Frame::KIND, key, entry, parse).await
     }
 
     /// A value that belongs to a version: made once, off the async workers, kept under the memory budget.

@@ -1,86 +1,167 @@
-//! Preconditions of a request. Source: RFC 9110, section 13.
+//! Whether a request is to be carried out at all, given what is there. Source: RFC 9110, section 13.
+//!
+//! Judged of what a read has just answered, so that a condition is never answered by what is held and no longer true.
 
-use http::HeaderMap;
-use http::header::{IF_NONE_MATCH, IF_RANGE};
+use std::time::SystemTime;
 
-use crate::entry::Version;
+use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use http::{HeaderMap, Method};
+
 use crate::freshness::{CLOCK_SLACK, Timestamp};
 
-/// Whether `If-None-Match` names the version with `etag`: then the client has it, and the answer is 304.
-pub(super) fn client_has(headers: &HeaderMap, etag: &str) -> bool {
-    let opaque = strong(etag);
-    headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        // Entity tags may hold commas, so that the list is read tag by tag.
-        value.trim() == "*" || tags(value).any(|tag| tag == opaque)
-    })
+/// What conditions compare: which representation this is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Validators<'a> {
+    /// The entity tag with its quotes, of this representation alone.
+    pub etag: &'a str,
+    /// When the object was last modified; compared to the second, as it is written.
+    pub last_modified: Timestamp,
+    /// When the record said that this is the current version.
+    pub confirmed_at: Timestamp,
 }
 
-/// Whether a Range may be answered with a part of `version`, which the record had at `confirmed_at`: there is no `If-Range`, or
-/// it names this very version. A weak tag names none; a date only one that was old enough not to have had another in its second.
+/// What a request's conditions let happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// The request is carried out.
+    Met,
+    /// The client of a GET or HEAD has this representation: 304.
+    NotModified,
+    /// What the client takes for granted is not so: 412.
+    Failed,
+}
+
+/// Judges the conditions of a request with `method`; `current` is what is there, `None` where nothing is.
 ///
-/// Source: RFC 9110, sections 13.1.5 and 8.8.2.2.
-pub(super) fn allows_part(headers: &HeaderMap, version: &Version, confirmed_at: Timestamp) -> bool {
-    let Some(value) = headers.get(IF_RANGE) else { return true };
-    let Ok(validator) = value.to_str() else { return false };
-    if validator.contains('"') {
-        return !validator.starts_with("W/") && validator == &*version.etag;
+/// Source: RFC 9110, section 13.2.2, whose steps 1 to 4 these are. Step 5 is [`Validators::allow_part`].
+pub(super) fn judge(method: &Method, headers: &HeaderMap, current: Option<Validators<'_>>) -> Condition {
+    // Conditions are rare, and looking for each of them costs a hash.
+    if !has_any(headers) {
+        return Condition::Met;
     }
-    let is_settled = confirmed_at.since(version.last_modified) >= CLOCK_SLACK;
-    // As it is written in Last-Modified: to the second.
-    is_settled && validator == httpdate::fmt_http_date(version.last_modified.into())
+    let is_read = *method == Method::GET || *method == Method::HEAD;
+    let holds = match tags_of(headers, IF_MATCH) {
+        Some(tags) => tags.any_is(current, strongly),
+        // Of what is not there no date is known, and the field is to be ignored (13.1.4).
+        None => date(headers, IF_UNMODIFIED_SINCE).zip(current).is_none_or(|(date, current)| current.modified_at() <= date),
+    };
+    if !holds {
+        return Condition::Failed;
+    }
+    let client_has = match tags_of(headers, IF_NONE_MATCH) {
+        Some(tags) => tags.any_is(current, weakly),
+        None if is_read => {
+            date(headers, IF_MODIFIED_SINCE).zip(current).is_some_and(|(date, current)| current.modified_at() <= date)
+        }
+        None => false,
+    };
+    match client_has {
+        false => Condition::Met,
+        true if is_read => Condition::NotModified,
+        true => Condition::Failed,
+    }
 }
 
-/// The opaque part of each tag in a list; If-None-Match compares weakly.
-fn tags(list: &str) -> impl Iterator<Item = &str> {
-    let mut rest = list;
+/// Whether a request has a condition, and so asks what is there before it is carried out.
+pub(super) fn has_any(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("if-") && *name != IF_RANGE)
+}
+
+impl Validators<'_> {
+    /// Whether a Range may be answered with a part: there is no `If-Range`, or it names this very representation. A weak tag names
+    /// none; a date only one that was old enough not to have had another in its second.
+    ///
+    /// Source: RFC 9110, sections 13.1.5 and 8.8.2.2.
+    pub fn allow_part(&self, headers: &HeaderMap) -> bool {
+        let Some(value) = headers.get(IF_RANGE) else { return true };
+        let Ok(value) = value.to_str() else { return false };
+        match Tag::parse(value) {
+            Some((tag, "")) => strongly(tag, self.etag),
+            Some(_) => false,
+            None => {
+                let is_settled = self.confirmed_at.since(self.last_modified) >= CLOCK_SLACK;
+                is_settled && parse_date(value) == Some(self.modified_at())
+            }
+        }
+    }
+
+    /// In whole seconds since 1970, as it is written.
+    fn modified_at(&self) -> u64 {
+        self.last_modified.as_millis() / 1000
+    }
+}
+
+/// An entity tag that a client sent.
+#[derive(Clone, Copy)]
+struct Tag<'a> {
+    is_weak: bool,
+    /// With its quotes.
+    opaque: &'a str,
+}
+
+impl<'a> Tag<'a> {
+    /// The tag that `text` begins with, and what follows it. Source: RFC 9110, section 8.8.3.
+    fn parse(text: &'a str) -> Option<(Self, &'a str)> {
+        let (is_weak, quoted) = text.strip_prefix("W/").map_or((false, text), |quoted| (true, quoted));
+        // Tags may hold commas, backslashes and anything else that prints, so that only the quote ends one.
+        let length = quoted.strip_prefix('"')?.find('"')? + 2;
+        let (opaque, rest) = quoted.split_at(length);
+        let is_tag = opaque.bytes().all(|byte| byte > b' ' && byte != 0x7f);
+        is_tag.then_some((Self { is_weak, opaque }, rest))
+    }
+}
+
+/// The strong comparison (8.8.3.2).
+fn strongly(tag: Tag<'_>, etag: &str) -> bool {
+    !tag.is_weak && tag.opaque == etag
+}
+
+/// The weak comparison.
+fn weakly(tag: Tag<'_>, etag: &str) -> bool {
+    tag.opaque == etag.strip_prefix("W/").unwrap_or(etag)
+}
+
+/// The values of a field of tags, as they came.
+struct Tags<'a> {
+    headers: &'a HeaderMap,
+    name: HeaderName,
+}
+
+fn tags_of(headers: &HeaderMap, name: HeaderName) -> Option<Tags<'_>> {
+    headers.contains_key(&name).then_some(Tags { headers, name })
+}
+
+impl Tags<'_> {
+    /// Whether any of them is what is there. What is no tag is none, and ends its list.
+    fn any_is(&self, current: Option<Validators<'_>>, is: fn(Tag<'_>, &str) -> bool) -> bool {
+        let Some(current) = current else { return false };
+        let values = self.headers.get_all(&self.name).iter().filter_map(|value| value.to_str().ok());
+        values.into_iter().any(|value| value.trim() == "*" || list(value).any(|tag| is(tag, current.etag)))
+    }
+}
+
+/// The tags of a list, which may have empty elements. Source: RFC 9110, section 5.6.1.
+fn list(value: &str) -> impl Iterator<Item = Tag<'_>> {
+    let mut rest = value;
     std::iter::from_fn(move || {
-        let start = rest.find('"')?;
-        let length = rest[start + 1..].find('"')?;
-        let tag = &rest[start..start + length + 2];
-        rest = &rest[start + length + 2..];
-        Some(tag)
+        let (tag, after) = Tag::parse(rest.trim_start_matches([' ', '\t', ',']))?;
+        rest = after.trim_start_matches([' ', '\t']);
+        (rest.is_empty() || rest.starts_with(',')).then_some(tag)
     })
 }
 
-fn strong(etag: &str) -> &str {
-    etag.strip_prefix("W/").unwrap_or(etag)
+/// The date of a field, in seconds since 1970; `None` where it is to be ignored: it is no date, or there are two.
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    parse_date(value.to_str().ok()?)
+}
+
+/// In any of the three forms. Source: RFC 9110, section 5.6.7.
+fn parse_date(text: &str) -> Option<u64> {
+    let date = httpdate::parse_http_date(text).ok()?;
+    date.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn has(value: &'static str, etag: &str) -> bool {
-        client_has(&HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]), etag)
-    }
-
-    #[test]
-    fn any_tag_of_the_list_counts_and_compares_weakly() {
-        for value in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "\"x,y\",W/\"a\"", "*"] {
-            assert!(has(value, "\"a\""), "{value}");
-        }
-        for value in ["\"b\"", "a", "\"A\"", "\"a", ""] {
-            assert!(!has(value, "\"a\""), "{value}");
-        }
-        assert!(!client_has(&HeaderMap::new(), "\"a\""));
-    }
-
-    #[test]
-    fn a_part_is_of_the_version_that_if_range_names() {
-        let modified = Timestamp::from_millis(784_111_777_000);
-        let version = Version { etag: "\"a\"".into(), last_modified: modified };
-        let settled = Timestamp::from_millis(784_111_780_000);
-        let allows = |value: &'static str, confirmed_at| {
-            allows_part(&HeaderMap::from_iter([(IF_RANGE, value.parse().unwrap())]), &version, confirmed_at)
-        };
-        assert!(allows_part(&HeaderMap::new(), &version, modified));
-        assert!(allows("\"a\"", modified));
-        assert!(allows("Sun, 06 Nov 1994 08:49:37 GMT", settled));
-        assert!(!allows("Sun, 06 Nov 1994 08:49:37 GMT", modified), "there may be another of the same second");
-        for value in ["\"b\"", "W/\"a\"", "a", "Sun, 06 Nov 1994 08:49:38 GMT", "Sun, 06 Nov 1994", "*", ""] {
-            assert!(!allows(value, settled), "{value}");
-        }
-        let weak = Version { etag: "W/\"a\"".into(), last_modified: modified };
-        assert!(!allows_part(&HeaderMap::from_iter([(IF_RANGE, "W/\"a\"".parse().unwrap())]), &weak, settled));
-    }
-}
+mod tests;

@@ -110,7 +110,7 @@ fn write_operation(html: &mut String, said: &Operation) {
         let _ = writeln!(html, "<pre><code>{}</code></pre>", curl.replace('&', "&amp;"));
     }
     html.push_str("<div class=\"scroll\"><table>\n");
-    for parameter in *parameters {
+    for parameter in parameters.iter().copied().flatten() {
         let _ = writeln!(html, "<tr><td><code>{}</code></td><td>{}</td></tr>", parameter.name, prose(parameter.what));
     }
     if let Some(body) = body {
@@ -119,7 +119,7 @@ fn write_operation(html: &mut String, said: &Operation) {
     for answer in *answers {
         let _ = writeln!(html, "<tr><td>{}</td><td>{}</td></tr>", answer.status.as_u16(), prose(answer.what));
     }
-    for kind in *problems {
+    for kind in problems.iter().copied().flatten() {
         let (status, slug, title) = (kind.status.as_u16(), kind.slug, kind.title);
         let _ = writeln!(html, "<tr><td>{status}</td><td><a href=\"/problems/{slug}\">{title}</a></td></tr>");
     }

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::cache::{Ask, CacheLine, CachePage, RecordLine, RecordPage};
 use crate::freshness::Timestamp;
 use crate::http::problem::Problem;
-use crate::http::{Api, form, target};
+use crate::http::{Api, date, form, target};
 use crate::key::KEY_BYTES_MAX;
 use crate::tier::{Line, Wanted};
 
@@ -112,7 +112,7 @@ fn cached(page: CachePage, wanted: Wanted, now: Timestamp) -> Response {
                 "key": listed.key,
                 "size": listed.size,
                 "etag": &*listed.version.etag,
-                "last_modified": httpdate::fmt_http_date(listed.version.last_modified.into()),
+                "last_modified": date(listed.version.last_modified),
                 "age": now.since(listed.confirmed_at).as_secs(),
                 "tiers": tiers.iter().map(ToString::to_string).collect::<Vec<_>>(),
             })),
@@ -136,7 +136,7 @@ fn recorded(page: RecordPage, wanted: Wanted) -> Response {
                 "key": object.key.as_str(),
                 "size": object.size,
                 "etag": object.etag.as_deref(),
-                "last_modified": httpdate::fmt_http_date(object.last_modified.into()),
+                "last_modified": date(object.last_modified),
             })),
         }
     }

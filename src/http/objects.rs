@@ -1,35 +1,28 @@
 //! Plain URLs: `/cache/{key}` and, the same for every verb, `/cache?path=KEY`.
 
-use std::convert::Infallible;
-use std::ops::Range;
-use std::sync::Arc;
-
 use axum::Json;
-use axum::body::{Body, HttpBody};
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
-use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS,
-};
-use http::request::Parts;
+use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::json;
 
 use crate::cache::{Ask, Read};
-use crate::entry::{Body as Bytes, Ceiling, Entry, Facts, Version};
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::freshness::Timestamp;
-use crate::http::outgoing::Outgoing;
-use crate::http::oversize::Source;
+use crate::freshness::{Demand, Source};
+use crate::http::conditional::Condition;
+#[cfg(not(feature = "frames"))]
+use crate::http::negotiate::Chosen;
 use crate::http::problem::Problem;
-use crate::http::range::Part;
-use crate::http::{Api, ask, conditional, listing, status_header, target, telemetry};
+use crate::http::representation::{Call, Representation, bodiless, refuse};
+#[cfg(feature = "frames")]
+use crate::http::table::{self, Choice, Wanted};
+use crate::http::target::ENCODED_IN_PATH;
+use crate::http::{Api, ask, cache_control, conditional, date, listing, status_header, stored, target, telemetry};
 use crate::key::Key;
-
-/// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
-const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// How often an object that changes before its first byte is read again.
 const CHANGES_MAX: usize = 2;
@@ -53,102 +46,70 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     let key = target::key(&api.cache, request.uri())?;
     // What comes with a body is of no use to a GET, and cannot be shared across threads.
     let (request, _body) = request.into_parts();
-    let ask = ask(&request.extensions);
+    let ask = Ask { demand: cache_control::demand(&request.headers), ..ask(&request.extensions) };
+    let call = Call { api: &api, request: &request, key: &key, ask };
     let mut read = api.cache.read(&key, ask).await?;
     for _ in 0..CHANGES_MAX {
-        match answer(&api, &request, &key, &mut read, ask).await {
+        match answer(call, &mut read).await {
             // The record has another version by now, and this one is nowhere else.
-            Err(Unanswered::Error(Error::Changed { .. })) => read = api.cache.read_again(&key, ask).await?,
+            Err(Error::Changed { .. }) => read = api.cache.read_again(&key, ask).await?,
             answer => return answer.map_err(Problem::from),
         }
     }
-    answer(&api, &request, &key, &mut read, ask).await.map_err(Problem::from)
+    answer(call, &mut read).await.map_err(Problem::from)
 }
 
-/// Why an object that was read is not answered.
-enum Unanswered {
-    /// None of it is what is asked for.
-    NoSuchPart(Problem),
-    /// Its bytes cannot be had.
-    Error(Error),
+#[cfg(feature = "frames")]
+async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
+    let choice = match Choice::of(call.request, call.key, &read.entry.facts) {
+        Ok(choice) => choice,
+        Err(problem) => return Ok(problem.into_response()),
+    };
+    match &choice.wanted {
+        Wanted::Stored => stored::answer(call, read, choice.format).await,
+        // In a box, as what few ask for.
+        Wanted::Table(wish) => Box::pin(table::answer(call, read, &choice, wish)).await,
+    }
 }
 
-impl From<Unanswered> for Problem {
-    fn from(unanswered: Unanswered) -> Self {
-        match unanswered {
-            Unanswered::NoSuchPart(problem) => problem,
-            Unanswered::Error(error) => error.into(),
+#[cfg(not(feature = "frames"))]
+async fn answer(call: Call<'_>, read: &mut Read) -> Result<Response, Error> {
+    stored::answer(call, read, Chosen::Always).await
+}
+
+/// The refusal of a request that would change what is cached, where its conditions are not met by what a read finds there;
+/// `None` where they are. Between this and the change others may change it too; the record is not touched by either, so that the
+/// worst is a fetch in vain.
+async fn refusal(call: Call<'_>) -> Result<Option<Response>, Problem> {
+    if !conditional::has_any(&call.request.headers) {
+        return Ok(None);
+    }
+    let read = match call.api.cache.read(call.key, call.ask).await {
+        Ok(read) => read,
+        // Of what is not there nothing is to be refreshed, whatever the conditions; the rest is judged of nothing.
+        Err(error @ Error::NotFound { .. }) if call.request.method == Method::PUT => return Err(error.into()),
+        Err(Error::NotFound { .. } | Error::NotCached { .. }) => {
+            let condition = call.judge(None);
+            return Ok((condition != Condition::Met).then(|| refuse(call.key, condition)));
         }
-    }
-}
-
-async fn answer(api: &Api, request: &Parts, key: &Key, read: &mut Read, ask: Ask) -> Result<Response, Unanswered> {
-    let mut response = if conditional::client_has(&request.headers, &read.entry.version.etag) {
-        let mut response = Response::new(bodiless());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        let asked = part(request, read, ask.now.wall);
-        let range = range(asked, key, read.entry.facts.size).map_err(Unanswered::NoSuchPart)?;
-        let body = body(api, request, key, read, range, ask).await.map_err(Unanswered::Error)?;
-        let mut response = Response::new(body);
-        say_part(&mut response, asked, read.entry.facts.size);
-        write_form(response.headers_mut(), &read.entry.facts);
-        let part_first = if let Part::Bytes { first, .. } = asked { Some(first) } else { None };
-        Source::attach(&mut response, key, &read.entry, part_first, api.presign.as_ref());
-        response
+        Err(error) => return Err(error.into()),
     };
-    write_version(response.headers_mut(), &read.entry.version);
-    status_header::write(response.headers_mut(), read);
-    Ok(response)
-}
-
-/// Ranges are of GET alone: a HEAD says what the whole is. Source: RFC 9110, section 14.2.
-fn part(request: &Parts, read: &Read, now: Timestamp) -> Part {
-    let confirmed_at = Timestamp::from_millis(now.as_millis().saturating_sub(read.age.as_millis() as u64));
-    let is_part = request.method == Method::GET && conditional::allows_part(&request.headers, &read.entry.version, confirmed_at);
-    if is_part { Part::of(&request.headers, read.entry.facts.size) } else { Part::Whole }
-}
-
-/// The bytes that are asked for, from the first up to and without the last.
-fn range(part: Part, key: &Key, size: u64) -> Result<Range<u64>, Problem> {
-    match part {
-        Part::Whole => Ok(0..size),
-        Part::Bytes { first, last } => Ok(first..last + 1),
-        Part::Unsatisfiable => Err(Problem::range_not_satisfiable(key, size)),
-    }
-}
-
-/// The bytes of `range`. Of what is too large for memory they are opened only if somebody will read them.
-async fn body(api: &Api, request: &Parts, key: &Key, read: &mut Read, range: Range<u64>, ask: Ask) -> Result<Body, Error> {
-    let entry = Arc::clone(&read.entry);
-    let parts = match &entry.body {
-        // In memory, so that its offsets are of the memory's size.
-        Bytes::Whole(bytes) => return Ok(Body::from(bytes.slice(range.start as usize..range.end as usize))),
-        Bytes::Large(parts) => parts,
-    };
-    let length = range.end - range.start;
-    let is_too_long = request.extensions.get::<Ceiling>().is_some_and(|ceiling| length > ceiling.0);
-    if is_too_long || request.method == Method::HEAD {
-        return Ok(Outgoing::length(key, length));
-    }
-    let bytes = api.cache.open(read, parts, range, ask.deadline).await?;
-    Ok(Outgoing::body(key, bytes, length))
-}
-
-fn say_part(response: &mut Response, part: Part, size: u64) {
-    if let Part::Bytes { first, last } = part {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        let range = HeaderValue::from_str(&format!("bytes {first}-{last}/{size}")).expect("numbers in ASCII");
-        response.headers_mut().insert(CONTENT_RANGE, range);
-    }
+    let form = Representation::stored(&read.entry, read.age, call.ask.now.wall);
+    let condition = call.judge(Some(&form));
+    Ok((condition != Condition::Met).then(|| form.described(refuse(call.key, condition), call, &read, &[])))
 }
 
 /// `POST`: caches the object if it is not cached, and says what it is.
 pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
-    let ask = ask(request.extensions());
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    // Whether there is something to create depends on what is cached, and not on the record.
+    let of_tiers = Ask { demand: Demand { source: Source::Tiers, ..ask.demand }, ..ask };
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask: of_tiers }).await? {
+        return Ok(refusal);
+    }
     let read = api.cache.read(&key, ask).await?;
     let read = api.cache.complete(&key, read, ask).await?;
     let mut response = (StatusCode::CREATED, describe(&key, &read)).into_response();
@@ -161,7 +122,12 @@ pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<R
 pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
-    let read = api.cache.update(&key, ask(request.extensions())).await?;
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask }).await? {
+        return Ok(refusal);
+    }
+    let read = api.cache.update(&key, ask).await?;
     Ok(describe(&key, &read).into_response())
 }
 
@@ -169,8 +135,18 @@ pub(super) async fn update(State(api): State<Api>, request: Request) -> Result<R
 pub(super) async fn evict(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let key = target::key(&api.cache, request.uri())?;
     refuse_body(&request, &key)?;
+    let (request, _body) = request.into_parts();
+    let ask = ask(&request.extensions);
+    if let Some(refusal) = refusal(Call { api: &api, request: &request, key: &key, ask }).await? {
+        return Ok(refusal);
+    }
     api.cache.evict(&key).await?;
     Ok((StatusCode::NO_CONTENT, bodiless()).into_response())
+}
+
+/// `OPTIONS`: what may be done with an object, and with the list of them.
+pub(super) async fn say_methods() -> impl IntoResponse {
+    telemetry::allow("GET,HEAD,POST,PUT,DELETE,OPTIONS")
 }
 
 /// All other methods.
@@ -187,43 +163,16 @@ fn refuse_body(request: &Request, key: &Key) -> Result<(), Problem> {
     }
 }
 
-/// For answers that must not give a length: axum would write `Content-Length: 0` for a body that it knows to be empty.
-/// Source: RFC 9110, section 8.6.
-fn bodiless() -> Body {
-    Body::from_stream(stream::empty::<Result<&'static [u8], Infallible>>())
-}
-
-/// Says what form a body has. Its length comes with it.
-fn write_form(headers: &mut HeaderMap, facts: &Facts) {
-    // Room for all that an answer says: to grow on the way costs as much as to fill in.
-    headers.reserve(10);
-    let content_type = facts.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
-    headers.insert(CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
-    if let Some(coding) = facts.content_encoding.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-        headers.insert(CONTENT_ENCODING, coding);
-    }
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-}
-
-fn write_version(headers: &mut HeaderMap, version: &Version) {
-    if let Ok(etag) = HeaderValue::from_str(&version.etag) {
-        headers.insert(ETAG, etag);
-    }
-    let last_modified = httpdate::fmt_http_date(version.last_modified.into());
-    headers.insert(LAST_MODIFIED, HeaderValue::from_str(&last_modified).expect("a date in ASCII"));
-}
-
 /// What POST and PUT say of an object: {"key", "size" in bytes, "etag", "last_modified", "content_type"}.
 fn describe(key: &Key, read: &Read) -> impl IntoResponse + use<> {
     let Entry { version, facts, .. } = &*read.entry;
     let mut headers = HeaderMap::new();
-    status_header::write(&mut headers, read);
+    status_header::write(&mut headers, key, read, &[]);
     let body = json!({
         "key": key.as_str(),
         "size": facts.size,
         "etag": &*version.etag,
-        "last_modified": httpdate::fmt_http_date(version.last_modified.into()),
+        "last_modified": date(version.last_modified),
         "content_type": facts.content_type,
     });
     (headers, Json(body))

@@ -68,7 +68,7 @@ fn operation(said: &Operation) -> Value {
     if !said.more.is_empty() {
         operation.insert("description".to_owned(), Value::from(said.more));
     }
-    operation.insert("parameters".to_owned(), said.parameters.iter().map(|parameter| parameter_of(parameter)).collect());
+    operation.insert("parameters".to_owned(), said.parameters.concat().into_iter().map(parameter_of).collect());
     if let Some(body) = &said.body {
         let is_needed = said.parameters.is_empty();
         let content = json!({ "application/json": { "schema": reference(&body.schema) } });
@@ -76,7 +76,7 @@ fn operation(said: &Operation) -> Value {
             .insert("requestBody".to_owned(), json!({ "description": body.what, "required": is_needed, "content": content }));
     }
     operation.insert("responses".to_owned(), responses(said));
-    if said.id == "health" || said.id == "health_head" {
+    if said.id.starts_with("health") {
         operation.insert("security".to_owned(), json!([]));
     }
     Value::from(operation)
@@ -92,9 +92,7 @@ fn parameter_of(parameter: &Parameter) -> Value {
     let schema = match form {
         Form::Text(example) => json!({ "type": "string", "examples": [example] }),
         Form::Key => schema::key(),
-        Form::Number { least, most, default } => {
-            json!({ "type": "integer", "minimum": least, "maximum": most, "default": default })
-        }
+        Form::Number => json!({ "type": "integer", "minimum": 0 }),
         Form::OneOf(words) => json!({ "type": "string", "enum": words }),
     };
     json!({ "name": name, "in": place, "required": is_needed, "description": what, "schema": schema })
@@ -104,19 +102,19 @@ fn parameter_of(parameter: &Parameter) -> Value {
 fn responses(said: &Operation) -> Value {
     let mut responses = Map::new();
     for Answer { status, what, headers, content } in said.answers {
-        let mut response = json!({ "description": what, "headers": headers_of(headers) });
+        let mut response = json!({ "description": what, "headers": headers_of(&headers.concat()) });
         if let Some(content) = content_of(*content) {
             response["content"] = content;
         }
         responses.insert(status.as_u16().to_string(), response);
     }
     let mut by_status = BTreeMap::<StatusCode, Vec<&Kind>>::new();
-    for kind in said.problems.iter().chain(OF_EVERY_URL).copied() {
+    for kind in said.problems.iter().copied().chain([OF_EVERY_URL]).flatten().copied() {
         by_status.entry(kind.status).or_default().push(kind);
     }
     for (status, kinds) in by_status {
         let lines = kinds.iter().map(|kind| format!("- [{}](/problems/{}): {}", kind.title, kind.slug, kind.meaning));
-        let headers: Vec<_> = kinds.iter().flat_map(|kind| headers_of_problem(kind, said)).copied().collect();
+        let headers: Vec<_> = kinds.iter().flat_map(|kind| headers_of_problem(kind).concat()).collect();
         let mut response = json!({ "description": lines.collect::<Vec<_>>().join("\n"), "headers": headers_of(&headers) });
         if said.method != "head" {
             response["content"] = json!({ "application/problem+json": { "schema": reference(&schema::PROBLEM) } });
@@ -131,14 +129,15 @@ fn responses(said: &Operation) -> Value {
 }
 
 /// What a problem of this kind says in headers.
-fn headers_of_problem(kind: &Kind, said: &Operation) -> &'static [&'static Header] {
+fn headers_of_problem(kind: &Kind) -> &'static [&'static [&'static Header]] {
     match kind.slug {
-        "not-found" => header::OF_ABSENCES,
-        "unauthorized" => header::OF_REFUSALS,
-        "range-not-satisfiable" => header::OF_LENGTHS,
-        "busy" | "changed" | "not-written" | "throttled" | "overloaded" | "unreachable" => header::OF_DELAYS,
-        _ if said.id.starts_with("run_") => header::UNCACHED,
-        _ => &[],
+        "not-found" | "not-cached" => &[header::KEEPING, header::ABSENCE],
+        "unauthorized" => &[header::KEEPING, header::REFUSAL],
+        "precondition-failed" => &[header::VERSION],
+        "range-not-satisfiable" => &[header::VERSION, header::LENGTH],
+        "not-acceptable" => &[header::KEEPING, header::CHOICE],
+        "busy" | "changed" | "not-written" | "throttled" | "overloaded" | "unreachable" => &[header::KEEPING, header::DELAY],
+        _ => &[header::KEEPING],
     }
 }
 

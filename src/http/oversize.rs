@@ -55,6 +55,12 @@ impl Source {
         response.extensions_mut().insert(source);
     }
 
+    /// Takes away what [`Source::attach`] attached: the answer is no part of the object.
+    #[cfg(feature = "frames")]
+    pub fn detach(response: &mut Response) {
+        response.extensions_mut().remove::<Self>();
+    }
+
     /// A link to the whole object at the version that was to be answered; `None` where there is none to give.
     async fn link(&self) -> Option<HeaderValue> {
         let (None, Some(version_id), Some(presign)) = (self.part_first, &self.version_id, &self.presign) else { return None };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -44,7 +44,8 @@ impl Problem {
     /// The problem behind an error; its causes stay in the log.
     pub fn of(error: &Error) -> Self {
         let (kind, advice) = judge(error);
-        if kind.status.is_server_error() {
+        // That nothing is cached is what the caller asked, and no failure.
+        if kind.status.is_server_error() && !matches!(error, Error::NotCached { .. }) {
             tracing::error!(%error, cause = error.cause_text(), "a request failed");
         } else {
             tracing::debug!(%error, cause = error.cause_text(), "a request was refused");
@@ -52,7 +53,7 @@ impl Problem {
         let mut problem = Self::new(kind, format_args!("{error}; {advice}"));
         problem.key = key_of(error).map(|key| key.as_str().to_owned());
         match error {
-            Error::NotFound { remembered_for, .. } => status_header::write_absence(&mut problem.headers, *remembered_for),
+            Error::NotFound { .. } | Error::NotCached { .. } => status_header::write_failure(&mut problem.headers, error),
             Error::Throttled { .. }
             | Error::NotListed { why: Unlisted::Throttled, .. }
             | Error::Unreachable { .. }
@@ -148,6 +149,11 @@ impl Problem {
         Self::new(&catalogue::RANGE_NOT_SATISFIABLE, detail).with(CONTENT_RANGE, range).about(Some(key.as_str()))
     }
 
+    pub(super) fn precondition_failed(key: &Key) -> Self {
+        let detail = "the object is not what the conditions of the request take it to be; read it again, and decide anew";
+        Self::new(&catalogue::PRECONDITION_FAILED, detail).about(Some(key.as_str()))
+    }
+
     pub(super) fn missing_parameter(name: &str, right: &str) -> Self {
         let detail = format_args!("`{name}` is missing; write {right}");
         Self::new(&catalogue::MISSING_PARAMETER, detail)
@@ -155,6 +161,15 @@ impl Problem {
 
     pub(super) fn bad_parameter(name: &str, reason: impl fmt::Display) -> Self {
         Self::new(&catalogue::BAD_PARAMETER, format_args!("`{name}` {reason}"))
+    }
+
+    /// `known` are the forms that there are, with their media types.
+    #[cfg(feature = "frames")]
+    pub(super) fn not_acceptable(key: &Key, wanted: &str, known: &str) -> Self {
+        let detail = format_args!("{wanted}; these are the formats, for `?format=` and Accept: {known}");
+        Self::new(&catalogue::NOT_ACCEPTABLE, detail)
+            .with(http::header::VARY, HeaderValue::from_static("accept"))
+            .about(Some(key.as_str()))
     }
 
     pub(super) fn bad_form(reason: impl fmt::Display) -> Self {
@@ -224,6 +239,8 @@ impl IntoResponse for Problem {
         let document = self.document().to_string();
         let mut response = (self.kind.status, *self.headers, document).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        // Some of them a cache would keep by its own guess. Source: RFC 9110, section 15.1.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 }
@@ -234,6 +251,9 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::InvalidKey(_) => (&catalogue::INVALID_KEY, "mend the name"),
         Error::NotFound { .. } => {
             (&catalogue::NOT_FOUND, "look at the name; if it was just uploaded, PUT its URL or wait a few seconds")
+        }
+        Error::NotCached { .. } => {
+            (&catalogue::NOT_CACHED, "ask without only-if-cached, or with a max-stale that lets an older answer do")
         }
         Error::Forbidden { .. } | Error::NotListed { why: Unlisted::Forbidden, .. } => {
             (&catalogue::FORBIDDEN, "the operator looks at this service's permissions and credentials; its log has the reason")
@@ -258,6 +278,7 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         }
         Error::UnknownFormat { .. } => (&catalogue::UNKNOWN_FORMAT, "its bytes are at /cache/KEY"),
         Error::Unparsable { .. } => (&catalogue::UNPARSABLE, "mend it in the record; its bytes are at /cache/KEY"),
+        Error::BadSlice { .. } => (&catalogue::BAD_PARAMETER, "mend the query"),
         Error::UnknownFunction { .. } => (&catalogue::UNKNOWN_FUNCTION, "call one of these"),
         Error::InvalidArgument { .. } => (&catalogue::INVALID_ARGUMENT, "mend the call"),
         Error::FunctionFailed { .. } => (&catalogue::FUNCTION_FAILED, "look at this service's log"),
@@ -267,6 +288,7 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
 fn key_of(error: &Error) -> Option<&Key> {
     match error {
         Error::NotFound { key, .. }
+        | Error::NotCached { key }
         | Error::Forbidden { key, .. }
         | Error::Throttled { key, .. }
         | Error::Unreachable { key, .. }
@@ -277,7 +299,8 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::Deadline { key }
         | Error::NotWritten { key, .. }
         | Error::UnknownFormat { key, .. }
-        | Error::Unparsable { key, .. } => Some(key),
+        | Error::Unparsable { key, .. }
+        | Error::BadSlice { key, .. } => Some(key),
         Error::InvalidKey(_)
         | Error::NotListed { .. }
         | Error::Tier { .. }

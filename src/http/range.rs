@@ -1,31 +1,46 @@
-//! Which part of a body a request asks for. Source: RFC 9110, section 14.
+//! Which parts of a body a request asks for. Source: RFC 9110, section 14.
+
+use std::ops::Range;
 
 use http::HeaderMap;
 use http::header::RANGE;
 
-/// What is to be answered of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// All of it: no range is asked for, or one that may be ignored. So is a header that is malformed, names another unit or several
-    /// ranges (14.2: a server may ignore it).
+/// The most ranges that are answered one by one; who asks for more is sent the whole. Nobody who computes on columns needs more, and
+/// each of a body that is not in memory is a request to the record.
+const RANGES_MAX: usize = 64;
+
+/// Ranges with fewer bytes between them are sent as one: a boundary and the head of a part take about as many.
+const GAP_BYTES: u64 = 128;
+
+/// What is to be answered of a body. Ranges are from the first byte up to and without the last, lie in the body and hold a byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Selection {
+    /// All of it: no range is asked for, or one that may be ignored. So is a header that is malformed, names another unit or too
+    /// many ranges (14.2: a server may ignore it).
     Whole,
-    /// The bytes from `first` to `last`, both included and both in the body.
-    Bytes {
-        /// Offset of the first byte.
-        first: u64,
-        /// Offset of the last byte.
-        last: u64,
-    },
-    /// None of it: the range begins past the end, or asks for no byte.
+    /// One part.
+    Part(Range<u64>),
+    /// Several, none of which touches another, in the order in which they are asked for.
+    Parts(Vec<Range<u64>>),
+    /// None of it: every range begins past the end, or asks for no byte.
     Unsatisfiable,
 }
 
-impl Part {
+impl Selection {
     /// Reads the Range header for a body of `size` bytes.
     pub fn of(headers: &HeaderMap, size: u64) -> Self {
         let mut values = headers.get_all(RANGE).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Self::Whole };
         value.to_str().ok().and_then(|value| Self::parse(value, size)).unwrap_or(Self::Whole)
+    }
+
+    /// Where the first part begins; `None` where no part is asked for.
+    pub fn first(&self) -> Option<u64> {
+        match self {
+            Self::Part(range) => Some(range.start),
+            Self::Parts(ranges) => ranges.first().map(|range| range.start),
+            Self::Whole | Self::Unsatisfiable => None,
+        }
     }
 
     /// `None` for what is to be ignored.
@@ -34,30 +49,84 @@ impl Part {
         if !unit.trim().eq_ignore_ascii_case("bytes") {
             return None;
         }
+        let mut found = Vec::new();
+        let mut is_any_asked = false;
         // A list may have empty elements (5.6.1).
-        let mut ranges = ranges.split(',').map(str::trim).filter(|range| !range.is_empty());
-        let (range, None) = (ranges.next()?, ranges.next()) else { return None };
+        for (place, range) in ranges.split(',').map(str::trim).filter(|range| !range.is_empty()).enumerate() {
+            if place == RANGES_MAX {
+                return None;
+            }
+            is_any_asked = true;
+            match Asked::parse(range)?.within(size) {
+                Some(range) => found.push(range),
+                // The last bytes of nothing are all of it, and there is no way to number them.
+                None if size == 0 && Asked::parse(range)?.is_suffix_of_something() => return None,
+                None => {}
+            }
+        }
+        is_any_asked.then(|| Self::merged(found))
+    }
+
+    /// Puts together what overlaps or nearly touches, so that no byte is sent twice (14.2, and 17.15 on why).
+    fn merged(asked: Vec<Range<u64>>) -> Self {
+        let mut by_start: Vec<(usize, Range<u64>)> = asked.into_iter().enumerate().collect();
+        by_start.sort_by_key(|(_, range)| range.start);
+        let mut merged = Vec::<(usize, Range<u64>)>::with_capacity(by_start.len());
+        for (place, range) in by_start {
+            match merged.last_mut() {
+                Some((first_place, last)) if range.start <= last.end.saturating_add(GAP_BYTES) => {
+                    last.end = last.end.max(range.end);
+                    *first_place = place.min(*first_place);
+                }
+                _ => merged.push((place, range)),
+            }
+        }
+        merged.sort_by_key(|(place, _)| *place);
+        let mut ranges: Vec<_> = merged.into_iter().map(|(_, range)| range).collect();
+        match (ranges.pop(), ranges.is_empty()) {
+            (None, _) => Self::Unsatisfiable,
+            (Some(only), true) => Self::Part(only),
+            (Some(last), false) => {
+                ranges.push(last);
+                Self::Parts(ranges)
+            }
+        }
+    }
+}
+
+/// One range, as it was asked for.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// From the first byte to the last, both included.
+    Between(u64, u64),
+    /// So many bytes at the end.
+    Suffix(u64),
+}
+
+impl Asked {
+    /// `None` for what is no range.
+    fn parse(range: &str) -> Option<Self> {
         match range.split_once('-')? {
-            ("", length) => Some(Self::suffix(number(length)?, size)),
-            (first, "") => Some(Self::between(number(first)?, u64::MAX, size)),
+            ("", length) => Some(Self::Suffix(number(length)?)),
+            (first, "") => Some(Self::Between(number(first)?, u64::MAX)),
             (first, last) => {
                 let (first, last) = (number(first)?, number(last)?);
-                (first <= last).then(|| Self::between(first, last, size))
+                (first <= last).then_some(Self::Between(first, last))
             }
         }
     }
 
-    fn between(first: u64, last: u64, size: u64) -> Self {
-        if first < size { Self::Bytes { first, last: last.min(size - 1) } } else { Self::Unsatisfiable }
+    /// What of it lies in a body of `size` bytes; `None` where nothing does.
+    fn within(self, size: u64) -> Option<Range<u64>> {
+        let range = match self {
+            Self::Between(first, last) => first..last.saturating_add(1).min(size),
+            Self::Suffix(length) => size.saturating_sub(length)..size,
+        };
+        (range.start < range.end).then_some(range)
     }
 
-    fn suffix(length: u64, size: u64) -> Self {
-        match (length, size) {
-            (0, _) => Self::Unsatisfiable,
-            // The last bytes of nothing are all of it, and there is no way to number them.
-            (_, 0) => Self::Whole,
-            (length, size) => Self::Bytes { first: size.saturating_sub(length), last: size - 1 },
-        }
+    fn is_suffix_of_something(self) -> bool {
+        matches!(self, Self::Suffix(1..))
     }
 }
 
@@ -68,76 +137,4 @@ fn number(digits: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn part(value: &'static str, size: u64) -> Part {
-        Part::of(&HeaderMap::from_iter([(RANGE, value.parse().unwrap())]), size)
-    }
-
-    fn bytes(first: u64, last: u64) -> Part {
-        Part::Bytes { first, last }
-    }
-
-    #[test]
-    fn a_range_is_cut_to_the_body() {
-        let cases = [
-            ("bytes=0-0", bytes(0, 0)),
-            ("bytes=0-9", bytes(0, 9)),
-            ("bytes=0-10", bytes(0, 9)),
-            ("bytes=9-", bytes(9, 9)),
-            ("bytes=3-5", bytes(3, 5)),
-            ("Bytes = 3-5", bytes(3, 5)),
-            ("bytes= , 3-5 ,", bytes(3, 5)),
-            ("bytes=3-99999999999999999999999999", bytes(3, 9)),
-            ("bytes=-1", bytes(9, 9)),
-            ("bytes=-10", bytes(0, 9)),
-            ("bytes=-99999999999999999999999999", bytes(0, 9)),
-            ("bytes=10-", Part::Unsatisfiable),
-            ("bytes=10-11", Part::Unsatisfiable),
-            ("bytes=99999999999999999999999999-", Part::Unsatisfiable),
-            ("bytes=-0", Part::Unsatisfiable),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(part(value, 10), expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn of_nothing_there_is_no_part() {
-        assert_eq!(part("bytes=0-", 0), Part::Unsatisfiable);
-        assert_eq!(part("bytes=-5", 0), Part::Whole);
-        assert_eq!(part("bytes=-0", 0), Part::Unsatisfiable);
-    }
-
-    #[test]
-    fn what_is_no_single_range_of_bytes_is_ignored() {
-        let ignored = [
-            "",
-            "bytes",
-            "bytes=",
-            "bytes=,",
-            "bytes=-",
-            "bytes=a-b",
-            "bytes=5-2",
-            "bytes=1",
-            "bytes=+1-2",
-            "bytes=1-+2",
-            "bytes=1- 2",
-            "bytes=0x1-2",
-            "bytes=1-2-3",
-            "bytes=--1",
-            "lines=1-2",
-            "bytes=0-1,3-4",
-            "bytes=0-1;3-4",
-        ];
-        for value in ignored {
-            assert_eq!(part(value, 10), Part::Whole, "{value}");
-        }
-        assert_eq!(Part::of(&HeaderMap::new(), 10), Part::Whole);
-        let twice = HeaderMap::from_iter([(RANGE, "bytes=0-1".parse().unwrap())]);
-        let mut twice = twice.clone();
-        twice.append(RANGE, "bytes=3-4".parse().unwrap());
-        assert_eq!(Part::of(&twice, 10), Part::Whole, "given twice");
-    }
-}
+mod tests;

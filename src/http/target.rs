@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 
 use http::Uri;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str};
 
 use crate::cache::Cache;
 use crate::http::form::{self, NotUtf8};
 use crate::http::problem::Problem;
 use crate::key::{InvalidKey, Key};
+
+/// What a path segment may hold as it is. Source: RFC 3986, unreserved characters, and the slash.
+pub(super) const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The key that a request names.
 ///

@@ -5,15 +5,27 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use http::{HeaderName, HeaderValue};
+use http::header::ALLOW;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Head};
 use crate::http::Api;
+use crate::http::representation::bodiless;
 
 /// `GET /health`: the process answers. Says nothing of the record, so that nobody restarts us for its sake.
 pub(super) async fn health() -> Json<Value> {
     Json(json!({ "status": "ok" }))
+}
+
+/// `OPTIONS` of what can only be read.
+pub(super) async fn say_methods() -> impl IntoResponse {
+    allow("GET,HEAD,OPTIONS")
+}
+
+/// Which methods a URL takes. Source: RFC 9110, section 9.3.7.
+pub(super) fn allow(methods: &'static str) -> impl IntoResponse {
+    (StatusCode::NO_CONTENT, [(ALLOW, methods)], bodiless())
 }
 
 /// `GET /stats`: what is held, and how many answers came from where.

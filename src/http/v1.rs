@@ -15,7 +15,7 @@ use crate::cache::Ask;
 use crate::function::View;
 use crate::http::form::Members;
 use crate::http::problem::{NOTHING_HELD, Problem};
-use crate::http::{Api, ask, form, incoming, target};
+use crate::http::{Api, ask, form, incoming, target, telemetry};
 use crate::python_value::str_repr;
 use crate::tier::Removed;
 
@@ -50,6 +50,11 @@ pub(super) fn changes_state(uri: &Uri) -> bool {
     is_here
         && form::pairs(uri.query().unwrap_or_default())
             .is_ok_and(|pairs| pairs.iter().any(|(name, value)| name == "command" && CHANGING.contains(&&**value)))
+}
+
+/// `OPTIONS`.
+pub(super) async fn say_methods() -> impl IntoResponse {
+    telemetry::allow("GET,HEAD,POST,OPTIONS")
 }
 
 /// All other methods.

@@ -67,7 +67,7 @@ impl Events {
     pub async fn answer(&self, shape: Shape, event: &Value, ends_at: Instant) -> Result<Value, Unanswered> {
         let deadline = ends_at.checked_sub(ANSWER_TIME).unwrap_or(ends_at);
         if shape == Shape::Task {
-            let answer = task::run(event, &*self.chores, Ask { now: now(), deadline }).await;
+            let answer = task::run(event, &*self.chores, Ask::new(now(), deadline)).await;
             return Ok(answer.inspect_err(|undone| tracing::error!(%undone, "a task was not done"))?);
         }
         if !Message::is_in(shape) {

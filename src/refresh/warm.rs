@@ -181,7 +181,7 @@ pub fn warming(
             if tokio::time::Instant::now().into_std() >= time_over {
                 return Progress::Done { key, brought: Brought::Left };
             }
-            let brought = bring_up(&cache, &key, listed.as_ref(), Ask { now: clock(), deadline }).await;
+            let brought = bring_up(&cache, &key, listed.as_ref(), Ask::new(clock(), deadline)).await;
             Progress::Done { key, brought }
         }
     });

@@ -4,15 +4,13 @@
 //! `layout` names, `file` and `nonce` publish, `look`, `fill` and `doubt` are the protocol, `view` is for others.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lru::LruCache;
 
 use crate::entry::{Budget, Chunks, Entry};
 use crate::error::{Error, Result};
@@ -42,10 +40,10 @@ mod past;
 mod room;
 pub mod survey;
 mod sweep;
+mod token;
 mod touch;
 mod view;
 
-use file::Made;
 use guard::{Guard, Job, Lane};
 use hands::Hands;
 use incoming::Draft;
@@ -72,17 +70,12 @@ const TOUCH_LIMIT: Duration = Duration::from_millis(50);
 /// Longest that walking the directory is waited for: what a client behind API Gateway would wait (29 s), with a margin.
 const WALK_LIMIT: Duration = Duration::from_secs(25);
 
-/// Announcements that are remembered so that they can be taken back. One that is forgotten leaves a directory for the sweep.
-const ANNOUNCED_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0");
-
 /// Keeps entries in a directory that other instances, and other programs, use at the same time.
 pub struct DirectoryTier {
     hands: Hands,
     touches: Touches,
     room: Arc<Room>,
     budget: Arc<Budget>,
-    /// The tokens whose directory this process made.
-    announced: Mutex<LruCache<Key, Token>>,
 }
 
 /// Why a path can never be the shared directory.
@@ -112,7 +105,6 @@ impl DirectoryTier {
             touches: Touches::default(),
             room: Arc::new(Room::within(Limits::default())),
             budget: Budget::unbounded(),
-            announced: Mutex::new(LruCache::new(ANNOUNCED_MAX)),
         };
         let opening = Job { lane: Lane::Fill, action: "open", limit: FILL_LIMIT };
         match tier.hands.guard.run(opening, move || prepare(&disk)).await {
@@ -208,10 +200,6 @@ impl DirectoryTier {
         let disk = Arc::clone(&self.hands.disk);
         self.hands.guard.always(Job { lane, action, limit }, move || job(&disk)).await
     }
-
-    fn announced(&self) -> MutexGuard<'_, LruCache<Key, Token>> {
-        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[async_trait]
@@ -287,7 +275,6 @@ impl LargeBodies for DirectoryTier {
             return Ok(None);
         }
         let draft = Draft::begin(&self.hands, &self.room, key, size).await?;
-        self.announced().pop(key);
         Ok(draft.map(|draft| Box::new(draft) as _))
     }
 }
@@ -315,12 +302,8 @@ impl SharedTier for DirectoryTier {
     }
 
     async fn announce(&self, key: &Key) -> Result<Token> {
-        let asked = key.clone();
-        let announced = self.run(Lane::Fill, "announce a fill", FILL_LIMIT, move |disk| disk.announce(&asked)).await?;
-        if announced.made == Made::Here {
-            self.announced().put(key.clone(), announced.token);
-        }
-        Ok(announced.token)
+        let key = key.clone();
+        self.run(Lane::Fill, "announce a fill", FILL_LIMIT, move |disk| disk.announce(&key)).await
     }
 
     async fn store(&self, key: &Key, token: &Token, entry: &Entry, confirmed_at: Timestamp) -> Result<Stored> {
@@ -328,10 +311,9 @@ impl SharedTier for DirectoryTier {
             return Ok(Stored::NoRoom);
         }
         let limit = FILL_LIMIT + time_for(entry.facts.size);
-        let (asked, token, entry) = (key.clone(), *token, entry.clone());
+        let (key, token, entry) = (key.clone(), *token, entry.clone());
         let stored =
-            self.run(Lane::Fill, "store a body", limit, move |disk| disk.store(&asked, &token, &entry, confirmed_at)).await;
-        self.announced().pop(key);
+            self.run(Lane::Fill, "store a body", limit, move |disk| disk.store(&key, &token, &entry, confirmed_at)).await;
         if stored.as_ref().is_err_and(is_full) {
             // Others have filled the disk since it was measured: the next store makes room.
             self.room.forget();
@@ -346,9 +328,8 @@ impl SharedTier for DirectoryTier {
     }
 
     async fn forget(&self, key: &Key, token: &Token) -> Result<()> {
-        let made = if self.announced().pop(key) == Some(*token) { Made::Here } else { Made::Before };
         let (key, token) = (key.clone(), *token);
-        self.run(Lane::Fill, "forget a key", FILL_LIMIT, move |disk| disk.forget(&key, &token, made)).await
+        self.run(Lane::Fill, "forget a key", FILL_LIMIT, move |disk| disk.forget(&key, &token)).await
     }
 
     async fn doubt(&self, key: &Key) -> Result<Doubted> {

@@ -45,11 +45,20 @@ pub struct Derived<T> {
     _room: Room,
 }
 
+/// What a derived value is: "frame", or one of many answers. Values of one name are of one type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kind {
+    /// What it is.
+    pub name: &'static str,
+    /// Which of them: the request that it answers, to the letter; `None` where a version has one.
+    pub of: Option<Arc<str>>,
+}
+
 /// Names a value that was derived from one version of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DerivedName {
-    /// What it is: "frame".
-    pub kind: &'static str,
+    /// What it is.
+    pub kind: Kind,
     /// The key whose body it was made of.
     pub key: Key,
     /// The version it was made of.
@@ -313,6 +322,12 @@ enum Value {
     Derived(Arc<dyn Any + Send + Sync>, u64),
 }
 
+impl From<&'static str> for Kind {
+    fn from(name: &'static str) -> Self {
+        Self { name, of: None }
+    }
+}
+
 impl<T> Deref for Derived<T> {
     type Target = T;
 
@@ -325,7 +340,10 @@ impl Name {
     fn bytes(&self) -> u64 {
         let bytes = match self {
             Self::Body(key) => key.as_str().len(),
-            Self::Derived(name) => name.key.as_str().len() + name.version.etag.len(),
+            Self::Derived(name) => {
+                let of = name.kind.of.as_deref().map_or(0, str::len);
+                name.key.as_str().len() + name.version.etag.len() + of
+            }
         };
         bytes as u64
     }

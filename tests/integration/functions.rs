@@ -55,7 +55,7 @@ impl Bench {
 fn ask() -> Ask {
     let monotonic = Instant::now();
     let now = Moment { wall: Timestamp::from(SystemTime::now()), monotonic };
-    Ask { now, deadline: monotonic + Duration::from_secs(20) }
+    Ask::new(now, monotonic + Duration::from_secs(20))
 }
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -184,7 +184,7 @@ async fn what_cannot_be_computed_on_says_why_and_the_next_call_works() {
         ("deep.json", deep.as_bytes()),
         ("no.json", b""),
         ("latin.json", b"[\"\xe9\"]"),
-        ("prices.csv", b"a,b\n1,2\n"),
+        ("prices.tsv", b"a,b\n1,2\n"),
         ("good.json", b"{}"),
     ]);
     let bench = Bench::over(folder.path());
@@ -195,8 +195,9 @@ async fn what_cannot_be_computed_on_says_why_and_the_next_call_works() {
         ("no.json", "`no.json` does not parse as json: a value is missing at byte 0"),
         ("latin.json", "`latin.json` does not parse as json: not UTF-8 at byte 2"),
         (
-            "prices.csv",
-            "`prices.csv` is not of a format that can be computed on; these are: parquet, json (neither of them compressed as a whole)",
+            "prices.tsv",
+            "`prices.tsv` is not of a format that can be computed on; these are: parquet, arrow (file and stream), csv, json, ndjson (none \
+             of them compressed as a whole)",
         ),
         ("gone.json", "the record has no object `gone.json`"),
         ("../x.json", "function `cache_item_stats`: `key`: a key must not have a segment `.` or `..`"),

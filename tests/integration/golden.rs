@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use cache_api::error::Error;
-use cache_api::frame::{Format, codec, pandas};
+use cache_api::frame::{Format, Source, pandas};
 use cache_api::key::{Key, Prefix};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ fn frames_print_as_pandas_prints_them() {
     for (name, text) in &texts {
         let body = Bytes::from(std::fs::read(folder.join(format!("{name}.parquet"))).unwrap());
         let key = Key::parse(name, &Prefix::default()).unwrap();
-        let ours = codec::parse_frame(&key, Format::Parquet, &body, u64::MAX);
+        let ours = Source { key: &key, format: Format::Parquet, body: &body, frame_bytes_max: u64::MAX }.frame();
         let ours = ours.map(|frame| pandas::item_stats(&frame)).unwrap_or_else(|error: Error| error.to_string());
         if without_memory(&ours) != without_memory(text) {
             different.push(format!("## {name}\npandas: {text}\n  ours: {ours}"));

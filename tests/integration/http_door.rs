@@ -11,6 +11,8 @@ use super::support::client::{Answer, get, send};
 use super::support::serve::{Serve, vars};
 
 mod bucket;
+mod caching;
+mod conditions;
 mod urls;
 
 /// What a client leaves as it is when it encodes a key for a path. Source: RFC 3986 §2.3.
@@ -117,7 +119,7 @@ async fn an_object_is_answered_with_its_bytes_and_its_facts() {
 async fn the_first_answer_is_from_the_record_and_the_next_from_the_cache() {
     let door = Door::open(&["a.csv"]).await;
     let [first, second] = [door.get("/cache/a.csv").await, door.get("/cache/a.csv").await];
-    assert_eq!(first.header("cache-status"), "cache-api; fwd=uri-miss; fwd-status=200; stored");
+    assert_eq!(first.header("cache-status"), "cache-api; fwd=uri-miss; fwd-status=200; stored; key=\"a.csv\"");
     let status = second.header("cache-status");
     assert!(status.starts_with("cache-api; hit; ttl=") && status.ends_with("; detail=memory"), "{status}");
     assert!(!second.header("server-timing").contains("record"), "{second:?}");
@@ -200,7 +202,7 @@ async fn post_caches_put_refreshes_and_delete_drops() {
         assert_eq!(door.get("/cache").await.json()["keys"], json!([]));
     }
     let read = door.get("/cache/a%20b%2B%C3%A9.csv").await;
-    assert_eq!(read.header("cache-status"), "cache-api; fwd=uri-miss; fwd-status=200; stored");
+    assert_eq!(read.header("cache-status"), "cache-api; fwd=uri-miss; fwd-status=200; stored; key=\"a%20b%2B%C3%A9.csv\"");
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ impl Service {
 fn ask() -> Ask {
     let monotonic = Instant::now();
     let now = cache_api::freshness::Moment { wall: std::time::SystemTime::now().into(), monotonic };
-    Ask { now, deadline: monotonic + Duration::from_secs(60) }
+    Ask::new(now, monotonic + Duration::from_secs(60))
 }
 
 fn put_in(bucket: &str, name: &str) -> Value {

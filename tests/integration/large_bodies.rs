@@ -210,6 +210,38 @@ async fn a_small_range_of_a_large_object_is_fetched_as_that_range_and_stores_not
     assert!(site.files(".body").is_empty() && site.files(".tmp").is_empty());
 }
 
+/// The same of several ranges: each is fetched as it is, when its turn comes.
+#[tokio::test]
+async fn several_ranges_of_a_large_object_are_fetched_as_those_and_come_in_one_answer() {
+    let site = Site::new().await;
+    let server = site.serve().await;
+    let ranges = [("range", "bytes=6000000-6000099,0-9,-5")];
+    let head = send(server.address(), Method::HEAD, "/cache/large.bin", &[], "").await;
+    // Not held at first, and then stored.
+    for is_stored in [false, true] {
+        if is_stored {
+            assert_eq!(send(server.address(), Method::POST, "/cache/large.bin", &[], "").await.status, 201);
+        }
+        site.asked();
+        let answer = send(server.address(), Method::GET, "/cache/large.bin", &ranges, "").await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-length")), (206, answer.body.len().to_string().as_str()));
+        let boundary = answer.header("content-type").strip_prefix("multipart/byteranges; boundary=").expect("several parts");
+        let mut expected = Vec::new();
+        for part in [6_000_000..6_000_100, 0..10, SIZE - 5..SIZE] {
+            let form = format!("Content-Type: {}", head.header("content-type"));
+            let head =
+                format!("\r\n--{boundary}\r\n{form}\r\nContent-Range: bytes {}-{}/{SIZE}\r\n\r\n", part.start, part.end - 1);
+            expected.extend_from_slice(head.as_bytes());
+            expected.extend_from_slice(&body()[part]);
+        }
+        expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        assert!(answer.body == expected, "{:?}", answer.body);
+        let asked = [(0, 9), (6_000_000, 6_000_099), (SIZE - 5, SIZE - 1)];
+        let asked = if is_stored { &[][..] } else { &asked };
+        assert_eq!(site.asked().1, asked);
+    }
+}
+
 /// "No wrong byte is ever served."
 #[tokio::test]
 async fn a_stored_large_object_that_was_damaged_is_given_from_the_record() {

@@ -7,6 +7,8 @@ mod doctor;
 mod doctor_aws;
 mod doctor_roles;
 #[cfg(feature = "frames")]
+mod formats;
+#[cfg(feature = "frames")]
 mod functions;
 #[cfg(feature = "frames")]
 mod golden;
@@ -34,6 +36,8 @@ mod semantics;
 mod serve_safety;
 mod servers;
 mod settings;
+#[cfg(feature = "frames")]
+mod slices;
 mod support;
 mod surface;
 mod sweep;

@@ -1,19 +1,18 @@
-//! The README's curl lines answer as printed.
+//! The curl lines of the README and of docs/API.md answer as printed.
 
 use std::process::Command;
 
 use crate::support::serve::Serve;
 
-/// A command line of the README and what it says is printed.
+/// A command line of a document and what it says is printed.
 struct Example {
     line: String,
     printed: String,
 }
 
-fn examples() -> Vec<Example> {
-    let readme = include_str!("../../README.md");
+fn examples(document: &str) -> Vec<Example> {
     let mut examples = Vec::<Example>::new();
-    for block in readme.split("```console\n").skip(1) {
+    for block in document.split("```console\n").skip(1) {
         let (block, _) = block.split_once("```").expect("a block ends");
         for line in block.lines() {
             match line.strip_prefix("$ ") {
@@ -29,12 +28,12 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-#[tokio::test]
-async fn the_readme_s_curl_lines_answer_as_printed() {
+/// Runs the examples of `document` in their order, on a server that has answered nothing yet.
+async fn try_examples(document: &str, examples_min: usize) {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data");
     let server = Serve::start(&["--source", source], vec![]).await;
-    let examples = examples();
-    assert!(examples.len() >= 5, "five examples are promised");
+    let examples = examples(document);
+    assert!(examples.len() >= examples_min, "{} examples", examples.len());
     for Example { line, printed } in examples {
         let here = line.replace("127.0.0.1:5000", server.address());
         let output = tokio::task::spawn_blocking(move || Command::new("bash").args(["-c", &here]).output()).await;
@@ -43,4 +42,14 @@ async fn the_readme_s_curl_lines_answer_as_printed() {
         // curl prints header lines as they came, ended by a carriage return as well.
         assert_eq!(text.replace('\r', "").trim_end(), printed.trim_end(), "{line}");
     }
+}
+
+#[tokio::test]
+async fn the_readme_s_curl_lines_answer_as_printed() {
+    try_examples(include_str!("../../README.md"), 5).await;
+}
+
+#[tokio::test]
+async fn the_lines_that_show_the_headers_answer_as_printed() {
+    try_examples(include_str!("../../docs/API.md"), 15).await;
 }

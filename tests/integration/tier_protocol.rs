@@ -121,6 +121,22 @@ async fn forgetting_a_key_takes_what_was_held_of_it() {
 
 /// Promise 20: "Asking for objects that do not exist leaves nothing in the directory."
 #[tokio::test]
+async fn several_who_ask_for_a_key_that_does_not_exist_leave_nothing_whoever_is_told_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (tier(dir.path()).await, tier(dir.path()).await);
+    let key = key("a");
+    let token = one.announce(&key).await.unwrap();
+    let files = all_files(dir.path());
+    assert_eq!(other.announce(&key).await.unwrap(), token);
+    other.forget(&key, &token).await.unwrap();
+    assert_eq!(one.look(&key, None).await.unwrap(), Looked::Other { token: None, state: None });
+    one.forget(&key, &token).await.unwrap();
+    let left: Vec<_> = all_files(dir.path()).into_iter().filter(|path| files.contains(path)).collect();
+    assert!(left.iter().all(|path| path.ends_with("epoch")), "{left:?}");
+}
+
+/// Promise 20: "Asking for objects that do not exist leaves nothing in the directory."
+#[tokio::test]
 async fn asking_for_keys_that_do_not_exist_leaves_no_files_and_moves_no_epoch() {
     let dir = tempfile::tempdir().unwrap();
     let tier = tier(dir.path()).await;

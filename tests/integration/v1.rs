@@ -312,7 +312,7 @@ async fn other_methods_are_refused_and_not_stored() {
         for uri in URIS {
             let answer = send(server.address(), method.clone(), &format!("{uri}?path=a.csv"), &[], "").await;
             assert!(detail(&answer, 405).starts_with(method.as_str()), "{answer:?}");
-            assert_eq!(answer.header("allow"), "GET,HEAD,POST");
+            assert_eq!(answer.header("allow"), "GET,HEAD,POST,OPTIONS");
         }
     }
 }

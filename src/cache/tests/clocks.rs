@@ -1,8 +1,12 @@
 //! "Elapsed time is the larger of the monotonic and the wall clock's: the first may stop in a freeze", the second be set back.
 
-use super::fake_record::Mood;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+
+use super::fake_record::{Asker, Mood};
 use super::world::assert_unreachable;
-use super::world::{World, body};
+use super::world::{WALL_MILLIS, World, body};
+use crate::freshness::Timestamp;
 
 const MINUTE: i64 = 60 * 1000;
 const HOUR: i64 = 60 * MINUTE;
@@ -96,5 +100,42 @@ async fn an_instance_whose_clock_is_slow_keeps_what_it_fills() {
         slow.reading("a", slow.by_clocks(-behind, 0)).await.unwrap().unwrap();
         let hit = slow.reading("a", slow.by_clocks(10 - behind, 10)).await.unwrap().unwrap();
         assert_eq!((body(&hit).as_str(), hit.served), ("1", super::world::MEMORY_HIT), "{behind}");
+    }
+}
+
+/// A wall clock that somebody sets, beside a record whose time stands still.
+#[derive(Default)]
+struct SetClock {
+    ahead_millis: AtomicI64,
+}
+
+impl Asker for SetClock {
+    fn clocks(&self) -> (Timestamp, Timestamp) {
+        let wall_millis = WALL_MILLIS.checked_add_signed(self.ahead_millis.load(SeqCst)).unwrap();
+        (Timestamp::from_millis(WALL_MILLIS), Timestamp::from_millis(wall_millis))
+    }
+
+    fn learns(&self, _date: Timestamp, _asked: Timestamp) {}
+}
+
+/// A read begins when its clock shows the one, asks the record when it shows the next, and has the answer when it shows the last.
+/// Found by the random model.
+#[tokio::test]
+async fn a_clock_that_is_set_back_amid_a_fill_lets_nobody_believe_longer() {
+    for [begun, asked, answered] in [[0, -30_000, -30_000], [30_000, 0, 0], [0, 0, -30_000], [0, -30_000, 0]] {
+        let world = World::new();
+        world.record.set("a", "1");
+        let clock = Arc::new(SetClock { ahead_millis: AtomicI64::new(asked) });
+        let record = world.record.as_seen_by(Arc::clone(&clock) as _);
+        let set = world.instance_asking(record).await;
+        let gate = world.record.hold_back();
+        let read = set.reading("a", set.by_clocks(begun, 0));
+        gate.asked().await;
+        clock.ahead_millis.store(answered, SeqCst);
+        gate.release();
+        assert_eq!(body(&read.await.unwrap().unwrap()), "1");
+        world.record.set("a", "2");
+        let right = world.instance().await;
+        assert_eq!(body(&right.read("a", 61_000).await.unwrap()), "2", "{begun}, {asked}, {answered}");
     }
 }

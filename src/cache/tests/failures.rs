@@ -127,6 +127,22 @@ async fn what_was_absent_never_stands_in() {
     }
 }
 
+/// A doubt comes between a look at the token and the answer that there is no object: what is held is no newer for it.
+/// Promise 5: "Nothing stands in for [...] what the record said is absent"
+#[tokio::test(start_paused = true)]
+async fn what_was_doubted_does_not_stand_in_once_it_was_absent() {
+    let (world, one, two) = World::read_by_two().await;
+    world.record.remove("a");
+    let (gate, absent) = world.reading_held_back(&one, one.at(60_000)).await;
+    two.doubt("a").await;
+    gate.release();
+    assert_absent(&absent.await.unwrap());
+    world.record.be(Mood::Down);
+    for instance in [&two, &world.instance().await] {
+        assert_unreachable(&instance.read("a", 61_000).await);
+    }
+}
+
 /// "A broken directory tier costs time [...] and never fails a read the record can answer."
 /// Promise 14: "A directory that fails costs time, and never fails a read that the record can answer."
 #[tokio::test]

@@ -294,7 +294,9 @@ impl Told {
         };
         self.asked.bodies += u32::from(matches!(fetched, Ok(Fetched::Changed(_))));
         let ahead = self.ahead_millis;
-        let clock = ahead.map(|ahead| ClockBounds { ahead_millis_min: ahead - 500, ahead_millis_max: ahead + 500 });
+        // Nobody has set the asker's clock since it began to ask.
+        let asked = Timestamp::from_millis(u64::MAX);
+        let clock = ahead.map(|ahead| ClockBounds { asked, ahead_millis_min: ahead - 500, ahead_millis_max: ahead + 500 });
         (fetched.map(|fetched| Answer { fetched, clock }), self.gate.take())
     }
 }

@@ -44,7 +44,7 @@ pub fn parts(read: &Read) -> Arc<dyn Parts> {
 pub async fn open(one: &Instance, millis: u64, range: std::ops::Range<u64>) -> Result<(Read, Chunks)> {
     let mut read = one.read("a", millis).await?;
     let parts = parts(&read);
-    let chunks = one.cache.open(&mut read, &parts, range, one.at(millis).deadline).await?;
+    let chunks = one.cache.open(&mut read, &parts, range, one.at(millis)).await?;
     Ok((read, chunks))
 }
 
@@ -339,7 +339,7 @@ async fn nothing_is_filled_under_a_token_that_has_moved() {
     two.doubt("a").await;
     one.calls();
     let parts = parts(&read);
-    let chunks = one.cache.open(&mut read, &parts, 0..SIZE, one.at(1).deadline).await.unwrap();
+    let chunks = one.cache.open(&mut read, &parts, 0..SIZE, one.at(1)).await.unwrap();
     assert_bytes(gather(chunks).await, &bytes(1));
     assert_eq!(one.calls(), ["look"]);
 }

@@ -118,7 +118,7 @@ async fn a_wait_leaves_half_of_the_time_to_ask_in() {
         }
     });
     let now = one.at(0).now;
-    let ask = crate::cache::Ask { now, deadline: now.monotonic + std::time::Duration::from_secs(10) };
+    let ask = crate::cache::Ask::new(now, now.monotonic + std::time::Duration::from_secs(10));
     let began = Instant::now();
     assert_eq!(body(&one.cache.read(&parsed("a"), ask).await.unwrap()), "1");
     let waited = began.elapsed().as_millis();

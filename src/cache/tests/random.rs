@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::failing_tier::Whim;
 use super::fake_record::{Gate, Mood};
 use super::world::{Instance, World, parsed};
+use crate::cache::Ask;
 use crate::error::Error;
 use crate::freshness::Timestamp;
 use crate::tier::SweepPlan;
@@ -204,6 +205,10 @@ impl Run {
             let key = parsed(KEYS[key]);
             let answer = match wish {
                 Wish::Read => instance.cache.read(&key, ask).await.map(|read| Some(Box::new(read))),
+                Wish::Confirm | Wish::ReadUnkept | Wish::ReadStale => {
+                    let ask = Ask { demand: wish.demand(), ..ask };
+                    instance.cache.read(&key, ask).await.map(|read| Some(Box::new(read)))
+                }
                 Wish::Update => instance.cache.update(&key, ask).await.map(|read| Some(Box::new(read))),
                 Wish::Doubt => instance.cache.doubt(&key).await.map(|_| None),
                 Wish::Evict => instance.cache.evict(&key).await.map(|_| None),
@@ -334,6 +339,9 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let (one, key) = (0..INSTANCES, 0..KEYS.len());
     let wish = prop_oneof![
         10 => Just(Wish::Read),
+        1 => Just(Wish::Confirm),
+        1 => Just(Wish::ReadUnkept),
+        1 => Just(Wish::ReadStale),
         2 => Just(Wish::Update),
         2 => Just(Wish::Doubt),
         1 => Just(Wish::Evict),

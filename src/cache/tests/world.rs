@@ -182,7 +182,7 @@ impl Instance {
     pub fn by_clocks(&self, wall_millis: i64, monotonic_millis: u64) -> Ask {
         let wall = Timestamp::from_millis(WALL_MILLIS.checked_add_signed(wall_millis).unwrap());
         let now = Moment { wall, monotonic: self.started + Duration::from_millis(monotonic_millis) };
-        Ask { now, deadline: self.started + Duration::from_secs(10_000_000) }
+        Ask::new(now, self.started + Duration::from_secs(10_000_000))
     }
 
     /// What the shared tier was called for since this was called last; that a use was noted is not counted.

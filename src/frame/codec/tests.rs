@@ -6,12 +6,14 @@ use crate::frame::pandas;
 use crate::frame::stats::Stats;
 use crate::key::Prefix;
 
+mod formats;
+
 fn key() -> Key {
     Key::parse("k", &Prefix::default()).unwrap()
 }
 
 fn parse(format: Format, body: impl Into<Bytes>) -> Result<Frame> {
-    parse_frame(&key(), format, &body.into(), 1 << 20)
+    Source { key: &key(), format, body: &body.into(), frame_bytes_max: 1 << 20 }.frame()
 }
 
 fn reason(format: Format, body: impl Into<Bytes>) -> String {

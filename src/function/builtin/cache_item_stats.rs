@@ -18,7 +18,7 @@ impl CacheItemStats {
     pub(super) fn new() -> Self {
         let spec = Spec::new(
             "cache_item_stats",
-            "Answers what is in an object: rows, columns, counts and types of parquet, the value of json.",
+            "Answers what is in an object: rows, columns, counts and types of a table, the value of json.",
         );
         Self(spec.takes("key", Kind::Key, "The object; read through the cache."))
     }
@@ -52,7 +52,7 @@ impl Weighed for Printed {
 async fn printed(key: &Key, view: &View) -> Result<Arc<Derived<Printed>>> {
     let entry = view.read(key).await?.entry;
     match Format::of(key, &entry.facts)? {
-        Format::Parquet => {
+        Format::Parquet | Format::Arrow | Format::Csv | Format::Ndjson => {
             let frame = view.frame(key, &entry).await?;
             let print = move || Printed { text: pandas::item_stats(&frame), value: Stats::of(&frame).to_json().into() };
             view.derive("cache_item_stats", key, &entry, move || Ok(print())).await

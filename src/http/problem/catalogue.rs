@@ -83,9 +83,16 @@ kinds! {
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "Not with this method",
         "The URL is there, but not for this method.",
         "Use one of the methods that the header Allow names.";
+    NOT_ACCEPTABLE = "not-acceptable", NOT_ACCEPTABLE, "Not in such a format",
+        "The object cannot be answered in the format that `?format=` names, or in any that Accept admits.",
+        "Ask for one of the formats that `detail` names; `?format=stored` is always there.";
     SLOW_REQUEST = "slow-request", REQUEST_TIMEOUT, "The request came too slowly",
         "The body was not there in the time that a request has.",
         "Send it again, over a better connection.";
+    PRECONDITION_FAILED = "precondition-failed", PRECONDITION_FAILED, "A condition is not met",
+        "The object, or what is cached of it, is not what If-Match, If-None-Match or If-Unmodified-Since take it to be. Nothing was \
+         changed.",
+        "Read the object again, and decide anew.";
     ANSWER_TOO_LARGE = "answer-too-large", PAYLOAD_TOO_LARGE, "The answer is too large for this front door",
         "Lambda and its front doors let a few megabytes through at once, and this answer has more.",
         "Ask for the parts that `detail` names with Range and If-Range; or have the operator set CACHE_API_RESPONSE_MODE=streamed \
@@ -102,6 +109,9 @@ kinds! {
     UNKNOWN_FORMAT = "unknown-format", UNSUPPORTED_MEDIA_TYPE, "Not a format to compute on",
         "The object's name has no ending, or one that nothing here parses.",
         "Its bytes are at /cache/KEY; `detail` names the formats that are parsed.";
+    UNPARSABLE = "unparsable", UNSUPPORTED_MEDIA_TYPE, "The object does not parse",
+        "The bytes of the object are not what its name's ending says.",
+        "Mend it in the bucket; its bytes are at /cache/KEY.";
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "No such part of the object",
         "The object is shorter than the first byte that was asked for. Content-Range has its length.",
         "Ask for bytes below that length.";
@@ -110,9 +120,6 @@ kinds! {
          own name point at your machine asks like that (DNS rebinding).",
         "Ask for localhost, 127.0.0.1 or [::1]; a proxy in front sets Host to one of these. For other machines, start \
          `serve --listen ADDRESS:PORT` with CACHE_API_TOKEN set.";
-    UNPARSABLE = "unparsable", UNPROCESSABLE_ENTITY, "The object does not parse",
-        "The bytes of the object are not what its name's ending says.",
-        "Mend it in the bucket; its bytes are at /cache/KEY.";
     FAILURE = "failure", INTERNAL_SERVER_ERROR, "A mistake of this service",
         "Something happened that should not have.",
         "The operator looks at this service's log, and files a bug with what it says.";
@@ -147,6 +154,9 @@ kinds! {
     DEADLINE = "deadline", GATEWAY_TIMEOUT, "Not in time",
         "The answer was not there in the time that the front door gives.",
         "Try again: it may be cached by then.";
+    NOT_CACHED = "not-cached", GATEWAY_TIMEOUT, "Not cached",
+        "The request has `Cache-Control: only-if-cached`, and nothing is held that it takes. The record was not asked.",
+        "Ask without only-if-cached, or with a max-stale that lets an older answer do.";
 }
 
 /// The kind that `slug` names; `None` where there is none.

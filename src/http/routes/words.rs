@@ -20,15 +20,15 @@ pub struct Operation {
     pub summary: &'static str,
     /// What else is to be known, in sentences.
     pub more: &'static str,
-    /// What it is told, besides the body.
-    pub parameters: &'static [&'static Parameter],
+    /// What it is told, besides the body, by groups.
+    pub parameters: &'static [&'static [&'static Parameter]],
     /// What body it takes; `None` where it takes none.
     pub body: Option<Body>,
     /// What it answers where nothing goes wrong.
     pub answers: &'static [Answer],
-    /// What may go wrong, besides what the guard says of every URL.
-    pub problems: &'static [&'static Kind],
-    /// A line to try, for the server `HOST`; empty where another has it.
+    /// What may go wrong, by groups, besides what the guard says of every URL.
+    pub problems: &'static [&'static [&'static Kind]],
+    /// Lines to try, for the server `HOST`; empty where another has it.
     pub curl: &'static str,
 }
 
@@ -46,8 +46,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// What it says.
     pub what: &'static str,
-    /// Headers that it may have, besides those of every answer.
-    pub headers: &'static [&'static Header],
+    /// Headers that it may have, by groups.
+    pub headers: &'static [&'static [&'static Header]],
     /// Its body.
     pub content: Content,
 }

@@ -10,7 +10,8 @@ use crate::tier::directory::file::{self, Aside, Made, found, once_more_if_gone};
 use crate::tier::directory::fs;
 use crate::tier::directory::layout::{BodyName, Disk, Place, unused_word};
 use crate::tier::directory::listing::bodies;
-use crate::tier::directory::{nonce, view};
+use crate::tier::directory::look::decode;
+use crate::tier::directory::{nonce, token, view};
 use crate::tier::{Doubted, EpochMark, Removed, Token, TokenMark};
 
 impl Disk {
@@ -22,27 +23,31 @@ impl Disk {
         Ok(self.doubt_and(key, |place| self.take_away(key, place))?.unwrap_or(Removed::NothingHeld))
     }
 
-    /// Takes away what is held of a key that the record, asked under `token`, did not have. What is under a newer token was
-    /// asked for later and stays (pitfall 3).
+    /// Takes away what is held of a key that the record, asked under `token`, did not have. What is believed under a newer token
+    /// was asked for after a doubt that came later, and stays (pitfall 3).
     ///
-    /// `made` is what the announcement of `token` said. Beyond DESIGN's text: what is held is evicted with new epochs, and the
-    /// directory goes only where this process made it and nobody stored anything in it. A doubt that finds no directory writes
-    /// nothing; so none may go while an epoch vouches for the key in somebody's memory.
-    pub fn forget(&self, key: &Key, token: &Token, made: Made) -> io::Result<()> {
+    /// Whatever is found, `token` is not the current one afterwards: another may have asked under it when there was such an object,
+    /// and stores nothing any more. Beyond DESIGN's text: what is held is evicted with new epochs, and the directory goes only
+    /// where nobody has ever stored anything in it. A doubt that finds no directory writes nothing; so none may go while an epoch
+    /// vouches for the key in somebody's memory.
+    pub fn forget(&self, key: &Key, token: &Token) -> io::Result<()> {
         let place = self.place(key);
         // Who freezes after this look may evict a newer entry when it wakes. That costs a request and loses no doubt.
-        if nonce::read(&place.doubt())? != Some(*token) {
+        let current = token::read(&place.doubt())?;
+        let asked_under = current.filter(|current| current.token == *token);
+        let state = file::read_small(&place.state())?;
+        if let (Some(current), None, Some(state)) = (current, asked_under, state.as_deref().and_then(decode))
+            && state.is_believed_under(&current.token)
+        {
             return Ok(());
         }
-        match (file::read_small(&place.state())?, made) {
-            (Some(_), _) => self.evict(key).map(|_| ()),
-            (None, Made::Here) => found(self.withdraw(&place, token)).map(|_| ()),
-            // Somebody is about to write the state of it, and may have asked when there was such an object. Who has nothing here
-            // yet is not seen, and believed like any fill of a key that nobody doubts.
-            (None, Made::Before) if found(bodies(&place.dir))?.is_some_and(|bodies| !bodies.is_empty()) => {
-                self.evict(key).map(|_| ())
-            }
-            (None, Made::Before) => Ok(()),
+        // A body without a state is of who is about to write that, and may have asked when there was such an object.
+        let is_held = state.is_some() || found(bodies(&place.dir))?.is_some_and(|bodies| !bodies.is_empty());
+        match asked_under {
+            _ if is_held => self.evict(key).map(|_| ()),
+            Some(current) if current.is_first => found(self.withdraw(&place, token)).map(|_| ()),
+            Some(_) => found(nonce::replace::<TokenMark>(&place.doubt())).map(|_| ()),
+            None => Ok(()),
         }
     }
 

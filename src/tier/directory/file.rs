@@ -85,6 +85,14 @@ pub(super) fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Cuts the file at `path` to this length, if it is longer and ours alone.
+pub(super) fn cut(path: &Path, bytes: u64) -> io::Result<()> {
+    match open_own(path)? {
+        Some(file) if file.metadata()?.len() > bytes => file.set_len(bytes),
+        _ => Ok(()),
+    }
+}
+
 /// Opens the file at `path` to write into it; `None` where that is no file, or not one of ours alone.
 fn open_own(path: &Path) -> io::Result<Option<File>> {
     // A FIFO would wait for a reader.

@@ -13,28 +13,18 @@ use crate::tier::directory::file::{self, Aside, Made, is_gone, once_more_if_gone
 use crate::tier::directory::fs::{self, File, Permissions};
 use crate::tier::directory::layout::{BodyName, Disk, Place};
 use crate::tier::directory::look::encode;
-use crate::tier::directory::{nonce, view};
+use crate::tier::directory::{nonce, token, view};
 use crate::tier::{Blocks, EpochMark, State, Stored, Token};
-
-/// What an announcement found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Announced {
-    /// The token to ask the record under.
-    pub token: Token,
-    /// `Here` where this very call made the directory and the token in it: nobody has ever stored anything beside it.
-    pub made: Made,
-}
 
 impl Disk {
     /// Step 1: the key's directory tells a doubt that somebody is filling the key, its token is what the fill is stored under.
-    pub fn announce(&self, key: &Key) -> io::Result<Announced> {
+    pub fn announce(&self, key: &Key) -> io::Result<Token> {
         let place = self.place(key);
         once_more_if_gone(|| {
             let directory = self.make(&place)?;
             nonce::have::<EpochMark>(&self.shard_epoch_path(place.shard))?;
             nonce::have::<EpochMark>(&self.root_epoch_path())?;
-            let (token, made) = nonce::have(&place.doubt())?;
-            Ok(Announced { token, made: if directory == Made::Here { made } else { Made::Before } })
+            token::announce(&place.doubt(), directory)
         })
     }
 
@@ -135,8 +125,10 @@ fn name_body(aside: &Aside, file: &File, state: &State, path: &Path) -> io::Resu
 /// Steps 4 and 5: believed only under the token it was asked under; who is late says so by that token. So that it does not stand
 /// in for a record that is not there either, its body has its name before this: an eviction meanwhile takes that away.
 fn believe(place: &Place, state: &State) -> io::Result<Stored> {
-    if nonce::read(&place.doubt())? != Some(state.token) {
-        return Ok(Stored::Overtaken);
+    let current = token::read(&place.doubt())?.filter(|current| current.token == state.token);
+    let Some(current) = current else { return Ok(Stored::Overtaken) };
+    if current.is_first {
+        token::unmark(&place.doubt());
     }
     fail_point!("fill-token-checked", |_| std::process::abort());
     file::replace(&place.state(), &encode(state)?)?;

@@ -95,7 +95,7 @@ mod tests {
         let disk = Disk::new(directory.path(), &RecordId::of(&["fake"]));
         fs::create_dir_all(&disk.base).unwrap();
         let key = Key::parse("a", &Prefix::default()).unwrap();
-        let token = disk.announce(&key).unwrap().token;
+        let token = disk.announce(&key).unwrap();
         Kit { disk, key, token, _directory: directory }
     }
 

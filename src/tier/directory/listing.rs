@@ -117,7 +117,7 @@ mod tests {
     fn store(disk: &Disk, key: &str, body: &'static str) {
         let key = Key::parse(key, &Prefix::default()).unwrap();
         let version = Version { etag: "\"v\"".into(), last_modified: Timestamp::from_millis(0) };
-        let token = disk.announce(&key).unwrap().token;
+        let token = disk.announce(&key).unwrap();
         disk.store(&key, &token, &Entry::new(version, Media::default(), body.into()), Timestamp::from_millis(1)).unwrap();
     }
 

@@ -7,24 +7,13 @@ use std::io;
 use std::path::Path;
 
 use crate::tier::directory::file::{self, Made};
-use crate::tier::{EpochMark, Nonce, TokenMark};
+use crate::tier::{EpochMark, Nonce};
 
 /// How a value is put in place, and read there, so that another NFS client sees the new one with its next look whoever still has
 /// the old file open (docs/NFS.md).
 pub(super) trait Placed: Copy {
     fn put(path: &Path, content: &[u8]) -> io::Result<()>;
     fn get(path: &Path) -> io::Result<Option<Vec<u8>>>;
-}
-
-/// Tokens go with their directories. Written in place, one could land in a file that a sweep has just moved aside.
-impl Placed for TokenMark {
-    fn put(path: &Path, content: &[u8]) -> io::Result<()> {
-        file::replace(path, content)
-    }
-
-    fn get(path: &Path) -> io::Result<Option<Vec<u8>>> {
-        file::read_named(path)
-    }
 }
 
 /// Epochs stay where they are. Read while it is written one may be a mixture, which vouches for nothing, as it was never there
@@ -54,27 +43,29 @@ pub(super) fn replace<Mark: Placed>(path: &Path) -> io::Result<Nonce<Mark>> {
 }
 
 /// The value that is there, or a new one where there is none. Of several that make it at the same time one does.
-pub(super) fn have<Mark: Placed>(path: &Path) -> io::Result<(Nonce<Mark>, Made)> {
+pub(super) fn have<Mark: Placed>(path: &Path) -> io::Result<Nonce<Mark>> {
+    have_with(path, b"")
+}
+
+/// As [`have`]; a new one is followed by `mark` in its file.
+pub(super) fn have_with<Mark: Placed>(path: &Path, mark: &[u8]) -> io::Result<Nonce<Mark>> {
     // A name may be found taken and then missing once: it was just removed. Twice is a directory that contradicts itself.
     for _ in 0..2 {
         match Mark::get(path)?.map(|bytes| parse(&bytes)) {
-            Some(Some(nonce)) => return Ok((nonce, Made::Before)),
+            Some(Some(nonce)) => return Ok(nonce),
             // Nobody can use what nobody can read.
-            Some(None) => return Ok((replace(path)?, Made::Before)),
+            Some(None) => return replace(path),
             None => {}
         }
         let nonce = Nonce::random();
-        if file::create(path, nonce.to_string().as_bytes())? == Made::Here {
-            return Ok((nonce, Made::Here));
+        if file::create(path, &[nonce.to_string().as_bytes(), mark].concat())? == Made::Here {
+            return Ok(nonce);
         }
     }
-    match read(path)? {
-        Some(nonce) => Ok((nonce, Made::Before)),
-        None => Err(io::Error::other("a name is taken by a file that is not there")),
-    }
+    read(path)?.ok_or_else(|| io::Error::other("a name is taken by a file that is not there"))
 }
 
-fn parse<Mark: Copy>(bytes: &[u8]) -> Option<Nonce<Mark>> {
+pub(super) fn parse<Mark: Copy>(bytes: &[u8]) -> Option<Nonce<Mark>> {
     Nonce::parse(std::str::from_utf8(bytes).ok()?)
 }
 
@@ -84,16 +75,15 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::tier::{Epoch, Token};
+    use crate::tier::{Epoch, Token, TokenMark};
 
     #[test]
     fn a_value_is_made_once_and_replaced_by_another() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("epoch");
         assert_eq!(read::<EpochMark>(&path).unwrap(), None);
-        let (first, made) = have::<EpochMark>(&path).unwrap();
-        assert_eq!(made, Made::Here);
-        assert_eq!(have(&path).unwrap(), (first, Made::Before));
+        let first = have::<EpochMark>(&path).unwrap();
+        assert_eq!(have(&path).unwrap(), first);
         let second: Epoch = replace(&path).unwrap();
         assert_ne!(second, first);
         assert_eq!(read(&path).unwrap(), Some(second));
@@ -116,7 +106,7 @@ mod tests {
     fn a_new_token_is_not_in_a_file_that_may_have_been_moved_aside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("doubt");
-        let (old, _) = have::<TokenMark>(&path).unwrap();
+        let old = have::<TokenMark>(&path).unwrap();
         let mut open = File::open(&path).unwrap();
         let _new: Token = replace(&path).unwrap();
         let mut text = String::new();
@@ -131,7 +121,7 @@ mod tests {
         for garbage in ["", "0123", "not a nonce", "0123456789abcdef0123456789abcdef\n", "0123456789ABCDEF0123456789ABCDEF"] {
             fs::write(&path, garbage).unwrap();
             assert_eq!(read::<EpochMark>(&path).unwrap(), None, "{garbage}");
-            let (epoch, _) = have::<EpochMark>(&path).unwrap();
+            let epoch = have::<EpochMark>(&path).unwrap();
             assert_eq!(read(&path).unwrap(), Some(epoch));
         }
     }
@@ -140,11 +130,10 @@ mod tests {
     fn all_who_make_a_value_at_the_same_time_get_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("doubt");
-        let values: Vec<(Epoch, Made)> = std::thread::scope(|scope| {
+        let values: Vec<Epoch> = std::thread::scope(|scope| {
             let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| have(&path).unwrap())).collect();
             makers.into_iter().map(|maker| maker.join().unwrap()).collect()
         });
-        assert!(values.iter().all(|(value, _)| *value == values[0].0), "{values:?}");
-        assert_eq!(values.iter().filter(|(_, made)| *made == Made::Here).count(), 1);
+        assert!(values.iter().all(|value| *value == values[0]), "{values:?}");
     }
 }

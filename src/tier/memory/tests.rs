@@ -73,7 +73,7 @@ async fn bodies_and_derived_values_share_the_budget() {
     let memory = MemoryTier::new(MIB);
     memory.put(&key("a"), kept(&"x".repeat(100_000))).await.unwrap();
     for number in 0..100 {
-        let name = DerivedName { kind: "heavy", key: key("a"), version: version(&number.to_string()) };
+        let name = DerivedName { kind: "heavy".into(), key: key("a"), version: version(&number.to_string()) };
         keep(&memory, name, Heavy(100_000));
         memory.put(&key(&number.to_string()), kept(&"x".repeat(50_000))).await.unwrap();
     }
@@ -91,11 +91,11 @@ async fn what_is_larger_than_the_budget_is_not_kept() {
 #[test]
 fn a_derived_value_is_found_under_its_whole_name_and_type() {
     let memory = MemoryTier::new(MIB);
-    let name = DerivedName { kind: "heavy", key: key("a"), version: version("1") };
+    let name = DerivedName { kind: "heavy".into(), key: key("a"), version: version("1") };
     keep(&memory, name.clone(), Heavy(7));
     assert_eq!(memory.derived::<Heavy>(&name).unwrap().0, 7);
     assert!(memory.derived::<Heavy>(&DerivedName { version: version("2"), ..name.clone() }).is_none());
-    assert!(memory.derived::<Heavy>(&DerivedName { kind: "light", ..name.clone() }).is_none());
+    assert!(memory.derived::<Heavy>(&DerivedName { kind: "light".into(), ..name.clone() }).is_none());
     assert!(memory.derived::<Heavy>(&DerivedName { key: key("b"), ..name }).is_none());
 }
 
@@ -173,7 +173,7 @@ async fn what_finds_no_room_is_given_and_not_kept() {
     let taken = memory.budget().room(MIB).await.unwrap();
     memory.put(&key("a"), kept("body")).await.unwrap();
     assert!(memory.held(&key("a")).is_none());
-    let name = DerivedName { kind: "heavy", key: key("a"), version: version("1") };
+    let name = DerivedName { kind: "heavy".into(), key: key("a"), version: version("1") };
     let value = keep(&memory, name.clone(), Heavy(7));
     assert_eq!(value.0, 7);
     assert!(memory.derived::<Heavy>(&name).is_none());

@@ -15,16 +15,18 @@ async fn what_is_no_url_or_no_method_of_one_is_refused() {
     }
     let [path, query] = targets("a.csv");
     for (method, target, allow, key) in [
-        (Method::PATCH, path.as_str(), "GET,HEAD,POST,PUT,DELETE", Some("a.csv")),
-        (Method::OPTIONS, query.as_str(), "GET,HEAD,POST,PUT,DELETE", Some("a.csv")),
-        (Method::PATCH, "/cache", "GET,HEAD,POST,PUT,DELETE", None),
-        (Method::POST, "/health", "GET,HEAD", None),
-        (Method::DELETE, "/stats?path=a.csv", "GET,HEAD", None),
+        (Method::PATCH, path.as_str(), "GET,HEAD,POST,PUT,DELETE,OPTIONS", Some("a.csv")),
+        (Method::TRACE, query.as_str(), "GET,HEAD,POST,PUT,DELETE,OPTIONS", Some("a.csv")),
+        (Method::PATCH, "/cache", "GET,HEAD,POST,PUT,DELETE,OPTIONS", None),
+        (Method::POST, "/health", "GET,HEAD,OPTIONS", None),
+        (Method::DELETE, "/stats?path=a.csv", "GET,HEAD,OPTIONS", None),
     ] {
         let answer = door.ask(method.clone(), target).await;
         let problem = door.assert_problem(&answer, 405, "method-not-allowed");
         assert_eq!(problem.get("key").and_then(Value::as_str), key, "{method} {target}");
         assert_eq!(answer.header("allow"), allow, "{method} {target}");
+        let options = door.ask(Method::OPTIONS, target).await;
+        assert_eq!((options.status.as_u16(), options.body.len(), options.header("allow")), (204, 0, allow), "{target}");
     }
     for method in [Method::POST, Method::PUT, Method::DELETE] {
         let answer = door.ask(method, "/cache").await;

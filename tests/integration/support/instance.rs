@@ -84,5 +84,5 @@ impl Instance {
 #[expect(clippy::disallowed_methods, reason = "as the doors do")]
 pub fn ask() -> Ask {
     let monotonic = Instant::now();
-    Ask { now: Moment { wall: std::time::SystemTime::now().into(), monotonic }, deadline: monotonic + Duration::from_secs(60) }
+    Ask::new(Moment { wall: std::time::SystemTime::now().into(), monotonic }, monotonic + Duration::from_secs(60))
 }

@@ -39,6 +39,10 @@ async fn the_document_has_the_methods_of_the_router_and_no_other() {
             let method_name = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let answer = send(site.server.address(), method_name, &target(path), &[], "").await;
             assert_eq!(answer.status.as_u16() != 405, said.contains(method), "{method} {path}: {}", answer.status);
+            if method == "options" {
+                let told: BTreeSet<_> = answer.header("allow").split(',').map(str::to_lowercase).collect();
+                assert_eq!(told, allowed, "OPTIONS {path}");
+            }
         }
     }
 }
@@ -47,7 +51,7 @@ async fn the_document_has_the_methods_of_the_router_and_no_other() {
 #[tokio::test]
 async fn every_status_and_header_that_is_answered_is_in_the_document() {
     const TOKEN: &str = "0123456789abcdef";
-    let site = Site::open_with(&["a.csv", "b.json", "broken.json"], &[("CACHE_API_TOKEN", TOKEN)]).await;
+    let site = Site::open_with(&["a.csv", "b.json", "b.txt", "broken.json", "uncached.csv"], &[("CACHE_API_TOKEN", TOKEN)]).await;
     let bearer = format!("Bearer {TOKEN}");
     let shown = ("authorization", &*bearer);
     let address = site.server.address();
@@ -55,11 +59,17 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
     let etag = send(address, Method::GET, "/cache/a.csv", &[shown], "").await.header("etag").to_owned();
     let (keyed, original) = ("/cache/{key}", "/cache/api/v1.0/");
     let mut seen = BTreeSet::new();
-    let requests: Vec<Sent<'_>> = vec![
+    let mut tables = Vec::new();
+    let mut requests: Vec<Sent<'_>> = vec![
         (keyed, "get", "/cache/a.csv", vec![shown], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=0-1")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=99-")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("if-none-match", &etag)], ""),
+        (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=0-0,300-300,600-")], ""),
+        (keyed, "get", "/cache/a.csv", vec![shown, ("if-match", "\"another\"")], ""),
+        (keyed, "get", "/cache/a.csv", vec![shown, ("want-repr-digest", "sha-256=1")], ""),
+        (keyed, "get", "/cache/a.csv", vec![shown, ("cache-control", "no-cache"), ("accept-encoding", "br")], ""),
+        (keyed, "get", "/cache/uncached.csv", vec![shown, ("cache-control", "only-if-cached")], ""),
         (keyed, "get", "/cache/nothing", vec![shown], ""),
         (keyed, "get", "/cache/nothing", vec![shown], ""),
         (keyed, "get", "/cache/..", vec![shown], ""),
@@ -73,6 +83,9 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
         (keyed, "post", "/cache/a.csv", vec![shown, ("origin", "https://example.com")], ""),
         (keyed, "put", "/cache/a.csv", vec![shown], ""),
         (keyed, "put", "/cache/nothing", vec![shown], ""),
+        (keyed, "put", "/cache/a.csv", vec![shown, ("if-match", "\"another\"")], ""),
+        (keyed, "post", "/cache/a.csv", vec![shown, ("if-none-match", "*")], ""),
+        (keyed, "delete", "/cache/a.csv", vec![shown, ("if-match", "\"another\"")], ""),
         (keyed, "delete", "/cache/a.csv", vec![shown], ""),
         (keyed, "delete", "/cache/..", vec![shown], ""),
         ("/cache", "get", "/cache", vec![shown], ""),
@@ -80,6 +93,7 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
         ("/cache", "get", "/cache?limit=0", vec![shown], ""),
         ("/cache", "get", "/cache?path=a.csv", vec![shown], ""),
         ("/cache", "get", "/cache?path=a.csv", vec![shown, ("range", "bytes=-1")], ""),
+        ("/cache", "get", "/cache?path=a.csv", vec![shown, ("if-match", "\"another\"")], ""),
         ("/cache", "get", "/cache?path=nothing", vec![shown], ""),
         ("/cache", "head", "/cache", vec![shown], ""),
         ("/cache", "head", "/cache?path=a.csv", vec![shown], ""),
@@ -110,6 +124,22 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
         ("/openapi.json", "get", "/openapi.json", vec![shown], ""),
         ("/docs", "get", "/docs", vec![shown], ""),
     ];
+    let options: Vec<_> = document["paths"].as_object().unwrap().keys().map(|path| (&**path, target(path))).collect();
+    requests.extend(options.iter().map(|(path, target)| (*path, "options", &**target, vec![shown], "")));
+    // Without columns there are no tables.
+    if cfg!(feature = "frames") {
+        for query in ["format=html", "format=xlsx", "schema", "columns=a&where=a+IS+NULL&order_by=a&offset=0&limit=0", "limit=x"]
+        {
+            let (plain, named) = (format!("/cache/a.csv?{query}"), format!("/cache?path=a.csv&{query}"));
+            tables.extend([(keyed, plain), ("/cache", named)]);
+        }
+        tables.extend([(keyed, "/cache/broken.json?schema".to_owned()), (keyed, "/cache/b.txt?schema".to_owned())]);
+        for method in ["get", "head"] {
+            requests.extend(tables.iter().map(|(path, target)| (*path, method, &**target, vec![shown], "")));
+        }
+        requests.push((keyed, "get", "/cache/a.csv", vec![shown, ("accept", "image/png")], ""));
+        requests.push((keyed, "get", "/cache/a.csv", vec![shown, ("accept", "application/json")], ""));
+    }
     for (path, method, target, headers, body) in requests {
         let name = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let answer = send_as(address, name, target, &headers, body).await;

@@ -5,6 +5,7 @@ use crate::cache::tests::fake_record::Mood;
 use crate::cache::tests::world::body;
 use crate::cache::{Read, Served};
 use crate::error::{Error, Result};
+use crate::freshness::{Demand, Keeping, Source};
 
 const MEMORY_MILLIS_MAX: u64 = 1_000;
 const NEGATIVE_MILLIS_MAX: u64 = 5_000;
@@ -77,12 +78,35 @@ struct Bounds {
 pub enum Wish {
     /// What may be believed.
     Read,
+    /// What the record says now; nothing is doubted.
+    Confirm,
+    /// What may be believed; it is not to be kept.
+    ReadUnkept,
+    /// What may be believed but for its age.
+    ReadStale,
     /// What the record has now.
     Update,
     /// Nothing; it is doubted.
     Doubt,
     /// Nothing; it is evicted.
     Evict,
+}
+
+impl Wish {
+    /// What it demands.
+    pub fn demand(self) -> Demand {
+        match self {
+            Self::Confirm => Demand { source: Source::Record, ..Demand::default() },
+            Self::ReadUnkept => Demand { keeping: Keeping::Dropped, ..Demand::default() },
+            Self::ReadStale => Demand { overdue_secs_max: u32::MAX, ..Demand::default() },
+            Self::Read | Self::Update | Self::Doubt | Self::Evict => Demand::default(),
+        }
+    }
+
+    /// Whether it says that the key is doubted from its end on.
+    fn doubts(self) -> bool {
+        matches!(self, Self::Update | Self::Doubt | Self::Evict)
+    }
 }
 
 /// An operation under way, for [`Model::end`].
@@ -139,7 +163,8 @@ impl Model {
         let history = &self.histories[key];
         let latest = history.contents.len() - 1;
         let bounds = history.bounds(one, self.now);
-        let bounds = if wish == Wish::Read { bounds } else { Bounds { body: latest, absence: latest, ..bounds } };
+        let is_of_now = wish.doubts() || wish == Wish::Confirm;
+        let bounds = if is_of_now { Bounds { body: latest, absence: latest, ..bounds } } else { bounds };
         self.begun += 1;
         self.open.push(Open { number: self.begun, one, key, shares_from, moods, behind_millis, latest, bounds });
         Begun { number: self.begun, wish }
@@ -156,17 +181,20 @@ impl Model {
                 let text = body(&read);
                 assert_eq!(read.entry.version.etag.as_ref(), format!("\"{text}\""), "one version at a time");
                 let stale = matches!(read.served, Served::Stale(_));
+                assert!(!stale || begun.wish != Wish::Confirm, "nothing stands in for what the record says now");
                 let was_silent = was(Mood::Down) || was(Mood::Throttling);
                 let was_lately = self.silent_at.is_some_and(|at| at + SPARED_MILLIS_MAX >= open.shares_from);
                 assert!(!stale || was_silent || was_lately, "the record was well when a stale entry stood in");
                 let local = if stale { STALE_IF_ERROR_MILLIS_MAX } else { MEMORY_MILLIS_MAX };
                 // Without asking it is none from before a doubt.
                 let bound = if stale && was_silent { open.bounds.stale } else { open.bounds.body };
-                (Some(text), bound.max(self.aged(&open, LOCAL_MILLIS_MAX + local)))
+                let is_of_any_age = begun.wish == Wish::ReadStale;
+                let aged = if is_of_any_age { 0 } else { self.aged(&open, LOCAL_MILLIS_MAX + local) };
+                (Some(text), bound.max(aged))
             }
             Err(Error::NotFound { .. }) => (None, open.bounds.absence.max(self.aged(&open, NEGATIVE_MILLIS_MAX))),
             // A doubt that could not be written has failed, and is owed to nobody.
-            Err(Error::NotWritten { .. }) if begun.wish != Wish::Read => return,
+            Err(Error::NotWritten { .. }) if begun.wish.doubts() => return,
             Err(Error::Unreachable { .. }) if was(Mood::Down) => return,
             Err(Error::Forbidden { .. }) if was(Mood::Forbidding) => return,
             Err(Error::Throttled { .. }) if was(Mood::Throttling) => return,
@@ -200,7 +228,7 @@ impl Model {
     }
 
     fn doubted(&mut self, open: &Open, wish: Wish) {
-        if wish == Wish::Read {
+        if !wish.doubts() {
             return;
         }
         let evicts = wish == Wish::Evict;

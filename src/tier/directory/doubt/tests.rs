@@ -30,7 +30,7 @@ impl Kit {
     /// Stores a body as a fill does; answers the token.
     fn hold(&self, body: &'static [u8]) -> Token {
         let version = Version { etag: "\"v\"".into(), last_modified: Timestamp::from_millis(0) };
-        let token = self.disk.announce(&self.key).unwrap().token;
+        let token = self.disk.announce(&self.key).unwrap();
         let entry = Entry::new(version, Media::default(), body.into());
         assert_eq!(self.disk.store(&self.key, &token, &entry, ASKED).unwrap(), Stored::Stored);
         token
@@ -90,7 +90,7 @@ fn a_doubt_replaces_token_and_epochs_and_nothing_else_each_time() {
 #[test]
 fn a_doubt_of_a_key_that_is_being_filled_is_written() {
     let kit = kit();
-    let token = kit.disk.announce(&kit.key).unwrap().token;
+    let token = kit.disk.announce(&kit.key).unwrap();
     assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
     assert_ne!(kit.token(), Some(token));
 }
@@ -161,11 +161,9 @@ fn forgetting_leaves_what_is_under_a_newer_token() {
     kit.disk.doubt(&kit.key).unwrap();
     let newer = kit.hold(b"2");
     let held = files(kit.dir.path());
-    for made in [Made::Here, Made::Before] {
-        kit.disk.forget(&kit.key, &asked_under, made).unwrap();
-        assert_eq!(files(kit.dir.path()), held);
-        assert_eq!(kit.token(), Some(newer));
-    }
+    kit.disk.forget(&kit.key, &asked_under).unwrap();
+    assert_eq!(files(kit.dir.path()), held);
+    assert_eq!(kit.token(), Some(newer));
 }
 
 /// A doubt that finds no directory writes nothing. So while another instance's memory may be vouched for by the epoch, the
@@ -175,30 +173,66 @@ fn forgetting_what_is_held_moves_the_epochs_and_leaves_the_directory() {
     let kit = kit();
     let token = kit.hold(b"1");
     let epochs = kit.epochs();
-    kit.disk.forget(&kit.key, &token, Made::Here).unwrap();
+    kit.disk.forget(&kit.key, &token).unwrap();
     assert!(kit.epochs()[0] != epochs[0] && kit.epochs()[1] != epochs[1]);
     assert!(!kit.view().exists());
     assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
 }
 
+/// Promise 20: "Asking for objects that do not exist leaves nothing in the directory."
 #[test]
-fn forgetting_takes_back_what_the_announcement_made() {
+fn forgetting_takes_back_what_an_announcement_made_whoever_made_it() {
     let kit = kit();
-    let announced = kit.disk.announce(&kit.key).unwrap();
+    let (made, found) = (kit.disk.announce(&kit.key).unwrap(), kit.disk.announce(&kit.key).unwrap());
     let epochs = kit.epochs();
-    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
-    assert!(!kit.place.dir.exists());
-    assert_eq!(kit.epochs(), epochs, "nothing was held");
-    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+    for token in [found, made] {
+        kit.disk.forget(&kit.key, &token).unwrap();
+        assert!(!kit.place.dir.exists());
+        assert_eq!(kit.epochs(), epochs, "nothing was held");
+    }
 }
 
+/// Of two who ask at the same time one is told that the object is there, and then the other that it is gone.
+/// Promise 5: "Nothing stands in for [...] what the record said is absent"
 #[test]
-fn forgetting_leaves_a_directory_that_another_made() {
+fn what_another_asked_for_under_a_forgotten_token_is_not_stored() {
+    for was_evicted in [false, true] {
+        let kit = kit();
+        if was_evicted {
+            kit.hold(b"1");
+            kit.disk.evict(&kit.key).unwrap();
+        }
+        let (token, epochs) = (kit.disk.announce(&kit.key).unwrap(), kit.epochs());
+        kit.disk.forget(&kit.key, &token).unwrap();
+        let entry = Entry::new(Version { etag: "\"v\"".into(), last_modified: ASKED }, Media::default(), "2".into());
+        assert_eq!(kit.disk.store(&kit.key, &token, &entry, ASKED).unwrap(), Stored::Overtaken);
+        assert_eq!(kit.epochs(), epochs, "nothing was held");
+        let doubted = if was_evicted { Doubted::Written } else { Doubted::NobodyHeld };
+        assert_eq!(kit.disk.doubt(&kit.key).unwrap(), doubted, "only who has a directory to itself takes it away");
+    }
+}
+
+/// Promise 5: "Nothing stands in for [...] what the record said is absent"
+#[test]
+fn forgetting_takes_what_was_doubted_before_the_answer() {
     let kit = kit();
-    kit.disk.announce(&kit.key).unwrap();
-    let announced = kit.disk.announce(&kit.key).unwrap();
-    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
-    assert_eq!(kit.token(), Some(announced.token));
+    let token = kit.hold(b"1");
+    kit.disk.doubt(&kit.key).unwrap();
+    kit.disk.forget(&kit.key, &token).unwrap();
+    assert_eq!(files(&kit.place.dir), BTreeSet::from([kit.place.doubt()]));
+}
+
+/// Somebody's memory may be vouched for by what is not there any more.
+#[test]
+fn what_was_stored_and_removed_by_hand_keeps_its_directory() {
+    let kit = kit();
+    let token = kit.hold(b"1");
+    for path in files(&kit.place.dir).into_iter().filter(|path| *path != kit.place.doubt()) {
+        fs::remove_file(path).unwrap();
+    }
+    kit.disk.forget(&kit.key, &token).unwrap();
+    assert!(kit.token().is_some() && kit.token() != Some(token));
+    assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
 }
 
 #[test]
@@ -215,9 +249,9 @@ fn a_token_taken_back_by_mistake_is_put_where_it_was() {
 #[test]
 fn taking_back_leaves_the_directory_of_somebody_at_work() {
     let kit = kit();
-    let announced = kit.disk.announce(&kit.key).unwrap();
+    let token = kit.disk.announce(&kit.key).unwrap();
     fs::write(kit.place.dir.join("body.tmp"), "half a bo").unwrap();
-    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+    kit.disk.forget(&kit.key, &token).unwrap();
     assert_eq!(kit.token(), None);
     assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written);
 }
@@ -226,15 +260,24 @@ fn taking_back_leaves_the_directory_of_somebody_at_work() {
 /// Promise 5: "Nothing stands in for [...] what the record said is absent"
 #[test]
 fn forgetting_takes_the_body_of_a_state_that_is_not_written_yet() {
-    for (made, doubted) in [(Made::Here, Doubted::NobodyHeld), (Made::Before, Doubted::Written)] {
-        let kit = kit();
-        let token = kit.disk.announce(&kit.key).unwrap().token;
-        let body = kit.place.body(&BodyName::unused(&Version { etag: "\"v\"".into(), last_modified: ASKED }));
-        fs::write(&body, "late").unwrap();
-        kit.disk.forget(&kit.key, &token, made).unwrap();
-        assert!(!body.exists() && kit.token() != Some(token), "{made:?}");
-        assert_eq!(kit.disk.doubt(&kit.key).unwrap(), doubted, "{made:?}: where there is a directory, somebody may be at work");
-    }
+    let kit = kit();
+    let token = kit.disk.announce(&kit.key).unwrap();
+    let body = kit.place.body(&BodyName::unused(&Version { etag: "\"v\"".into(), last_modified: ASKED }));
+    fs::write(&body, "late").unwrap();
+    kit.disk.forget(&kit.key, &token).unwrap();
+    assert!(!body.exists() && kit.token() != Some(token));
+    assert_eq!(kit.disk.doubt(&kit.key).unwrap(), Doubted::Written, "somebody may be at work");
+}
+
+/// One that has come since it was looked for.
+#[test]
+fn taking_back_takes_the_body_of_a_state_that_is_not_written_yet() {
+    let kit = kit();
+    let token = kit.disk.announce(&kit.key).unwrap();
+    let body = kit.place.body(&BodyName::unused(&Version { etag: "\"v\"".into(), last_modified: ASKED }));
+    fs::write(&body, "late").unwrap();
+    kit.disk.withdraw(&kit.place, &token).unwrap();
+    assert!(!body.exists() && !kit.place.dir.exists());
 }
 
 /// Nothing that is not ours goes; a directory is no body, whatever its name.
@@ -301,8 +344,8 @@ fn announcements_and_doubts_of_one_key_at_the_same_time_all_succeed() {
             });
             scope.spawn(|| {
                 for _ in 0..200 {
-                    let announced = kit.disk.announce(&kit.key).unwrap();
-                    kit.disk.forget(&kit.key, &announced.token, announced.made).unwrap();
+                    let token = kit.disk.announce(&kit.key).unwrap();
+                    kit.disk.forget(&kit.key, &token).unwrap();
                 }
             });
         }

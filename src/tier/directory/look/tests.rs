@@ -22,7 +22,7 @@ fn holding(body: &'static [u8]) -> Held {
     let key = Key::parse("a", &Prefix::default()).unwrap();
     let version = Version { etag: "\"v1\"".into(), last_modified: Timestamp::from_millis(1_700_000_000_000) };
     let entry = Entry::new(version, Media::default(), body.into());
-    let token = disk.announce(&key).unwrap().token;
+    let token = disk.announce(&key).unwrap();
     assert_eq!(disk.store(&key, &token, &entry, Timestamp::from_millis(5)).unwrap(), Stored::Stored);
     let state = disk.state(&key, &disk.place(&key)).unwrap().unwrap();
     Held { dir, disk, key, state }

@@ -23,7 +23,7 @@ impl World {
     fn store(&self, name: &str, body: &'static str) -> Place {
         let key = key(name);
         let version = Version { etag: format!("\"{body}\"").into(), last_modified: Timestamp::from_millis(0) };
-        let token = self.disk().announce(&key).unwrap().token;
+        let token = self.disk().announce(&key).unwrap();
         let entry = Entry::new(version, Media::default(), body.into());
         self.disk().store(&key, &token, &entry, Timestamp::from_millis(1)).unwrap();
         self.disk().place(&key)

@@ -43,7 +43,7 @@ fn budget(bytes: u64) -> Limits {
 
 impl Kit {
     fn announce(&self, name: &str) -> Token {
-        self.disk.announce(&key(name)).unwrap().token
+        self.disk.announce(&key(name)).unwrap()
     }
 
     fn store(&self, name: &str, token: &Token, body: &str) -> Stored {
@@ -323,7 +323,7 @@ fn nothing_that_is_not_ours_is_touched() {
     let kit = kit();
     let other = Disk::new(kit.dir.path(), &RecordId::of(&["another bucket"]));
     kit.hold("a", "1", Duration::ZERO);
-    let token = other.announce(&key("theirs")).unwrap().token;
+    let token = other.announce(&key("theirs")).unwrap();
     fs::create_dir_all(kit.disk.trash()).unwrap();
     let place = kit.place("a");
     let outside = tempfile::tempdir().unwrap();
@@ -347,7 +347,7 @@ fn nothing_that_is_not_ours_is_touched() {
     for path in &foreign {
         assert_eq!(fs::read(path).unwrap(), b"not yours", "{}", path.display());
     }
-    assert_eq!(other.announce(&key("theirs")).unwrap().token, token);
+    assert_eq!(other.announce(&key("theirs")).unwrap(), token);
 }
 
 /// Killed between the state and the view: nothing names the key any more, the inode does.

@@ -26,7 +26,7 @@ impl Kit {
     fn store(&self, key: &str, body: &'static str) -> Key {
         let key = Key::parse(key, &Prefix::default()).unwrap();
         let version = Version { etag: "\"v\"".into(), last_modified: Timestamp::from_millis(0) };
-        let token = self.disk.announce(&key).unwrap().token;
+        let token = self.disk.announce(&key).unwrap();
         let entry = Entry::new(version, Media::default(), body.into());
         let stored = self.disk.store(&key, &token, &entry, Timestamp::from_millis(1)).unwrap();
         assert_eq!(stored, Stored::Stored, "no view is a reason not to store");
@@ -176,7 +176,7 @@ fn two_records_on_one_directory_leave_each_others_views_alone() {
     let kit = kit();
     let other = Disk::new(kit.dir.path(), &RecordId::of(&["another"]));
     kit.store("a", "first");
-    let token = other.announce(&Key::parse("a", &Prefix::default()).unwrap()).unwrap().token;
+    let token = other.announce(&Key::parse("a", &Prefix::default()).unwrap()).unwrap();
     let version = Version { etag: "\"v\"".into(), last_modified: Timestamp::from_millis(0) };
     let entry = Entry::new(version, Media::default(), "second".into());
     let key = Key::parse("a", &Prefix::default()).unwrap();

@@ -21,10 +21,10 @@ BIN = ROOT / ".venv-interop" / "bin"
 SEED = "20170910"
 EXAMPLES = "200"
 RESOURCES = ["/cache/prices.csv", "/cache?path=prices.csv", "/cache", "/cache/nothing.csv", "/problems/not-found", "/docs", "/openapi.json", "/health"]
-# A command has a path and no function; a batch has a body and no path; a part of a table is of the columns that it has.
-DEPENDENT = [
-    "create_many", "get_object", "get_or_list", "head_object", "head_or_telemetry", "run_form", "run_query", "run_query_unseen",
-]
+# A command has a path and no function; a batch has a body and no path; a part of a table is of the columns that it has; a
+# condition is of the version that there is.
+DEPENDENT = ["create_many", "create_object", "evict_named", "evict_object", "get_object", "get_or_list", "head_object"]
+DEPENDENT += ["head_or_telemetry", "run_form", "run_query", "run_query_unseen", "update_named", "update_object"]
 TIME_MAX = 1200
 
 

@@ -85,6 +85,12 @@ nfs: ## Try processes on real NFSv4.1 clients, as docs/NFS.md has it; needs root
 	@$(CARGO) build --locked --no-default-features --bin cache-api
 	@tools/nfs/run "$(TARGET)/debug/cache-api" "$(TARGET)/nfs" --trials="$(TRIALS)"
 
+# Not part of `check`: a quarter of an hour, and Chromium if there is one.
+.PHONY: interop
+interop: .venv-interop/installed ## Have schemathesis, REDbot and Chromium ask a real server
+	@tools/step "building the server" $(CARGO) build --locked --bin cache-api
+	@tools/step "schemathesis, REDbot, Chromium" .venv-interop/bin/python tools/interop.py "$(TARGET)/debug/cache-api" build/interop
+
 # What the zip is built for, as template.yaml's Architecture has it.
 ARCH ?= x86_64
 RUST_TARGET = $(ARCH:arm64=aarch64)-unknown-linux-gnu
@@ -136,7 +142,8 @@ local-api: .venv/installed ## Serve the binary as API Gateway and Lambda do: mak
 .venv/installed: requirements-dev.txt
 .venv-aws/installed: requirements-aws.txt
 .venv-build/installed: requirements-build.txt
-.venv/installed .venv-aws/installed .venv-build/installed:
+.venv-interop/installed: requirements-interop.txt
+.venv/installed .venv-aws/installed .venv-build/installed .venv-interop/installed:
 	@tools/step "installing $<" bash -c 'python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<'
 	@touch $@
 

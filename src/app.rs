@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
+use tower::Layer;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Head};
+use crate::cli;
 use crate::config::{Config, RecordConfig};
 use crate::doctor::{self, Finding, Report, Scope};
 use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
 use crate::function::{Registry, builtin};
-use crate::http::{self, Api};
+use crate::http::{self, Access, Api, Guard, Guarded, Reach, TokenDigest};
 use crate::key::KeyPatterns;
 use crate::record::{DirectoryRecord, Presign, Record};
-use crate::refresh::{Refresher, Warmed};
+use crate::refresh::{Progress, Refresher, Warmed};
 use crate::tier::{DirectoryTier, Limits, MemoryTier, SharedTier, SweepPlan, Swept};
 
 #[cfg(feature = "aws")]
@@ -61,23 +63,34 @@ pub enum StartError {
     Runtime(String),
 }
 
-/// The service that all front doors answer with.
+/// The service behind every front door.
+pub type Service = Guarded<Router>;
+
+/// How many requests a server answers at a time. Each mostly waits, for the disk or for the record; what its body takes of the
+/// memory is counted elsewhere.
+const REQUESTS_MAX: usize = 512;
+
+/// What `serve` answers with.
 ///
 /// # Errors
 /// `Source`, `LocalDataDir`, `LocalBudget`, `NotBuiltIn`.
-pub async fn router(config: &Config) -> Result<Router, StartError> {
+pub async fn service(config: &Config, reach: cli::Reach) -> Result<Service, StartError> {
     let (cache, presign) = cache(config).await?;
-    Ok(router_over(cache, presign, config))
+    let reach = match reach {
+        cli::Reach::Machine => Reach::Machine,
+        cli::Reach::Network => Reach::Network,
+    };
+    Ok(service_over(cache, presign, config, reach))
 }
 
 /// Answers Lambda's events until the process ends.
 ///
 /// # Errors
-/// As [`router`], and `Runtime`.
+/// As [`service`], and `Runtime`.
 #[cfg(feature = "aws")]
 pub async fn lambda(config: &Config) -> Result<(), StartError> {
     let (cache, presign) = cache(config).await?;
-    let mut door = LambdaDoor::new(router_over(Arc::clone(&cache), presign, config), refuse);
+    let mut door = LambdaDoor::new(service_over(Arc::clone(&cache), presign, config, Reach::Gateway), refuse);
     // A directory sends no events.
     if let RecordConfig::S3 { bucket, prefix, .. } = &config.record {
         let refresher = || Refresher::new(Arc::clone(&cache), config.keep_warm.clone());
@@ -177,13 +190,27 @@ fn done<T: serde::Serialize>(task: &'static str, done: Result<T, Error>) -> Resu
     }
 }
 
-/// Fetches what matches `patterns`, or what is to be kept warm where there are none, for `time_max` at most.
+/// Fetches what matches `patterns`, or what is to be kept warm where there are none, for `time_max` at most; `watch` sees each
+/// step.
 ///
 /// # Errors
 /// Why nothing can be fetched at all.
-pub async fn warm(config: &Config, patterns: Option<&KeyPatterns>, time_max: Duration) -> Result<Warmed, ChoreError> {
+pub async fn warm(
+    config: &Config,
+    patterns: Option<&KeyPatterns>,
+    time_max: Duration,
+    watch: impl FnMut(&Progress),
+) -> Result<Warmed, ChoreError> {
     let refresher = Refresher::new(cache(config).await?.0, config.keep_warm.clone());
-    Ok(refresher.warm(patterns, now().monotonic + time_max, now).await?)
+    Ok(refresher.warm_watched(patterns, now().monotonic + time_max, now, watch).await?)
+}
+
+/// What the shared directory holds, as a server over it would say.
+///
+/// # Errors
+/// Why nothing can be looked at.
+pub async fn stats(config: &Config) -> Result<Head, ChoreError> {
+    Ok(cache(config).await?.0.head().await)
 }
 
 /// Sweeps the shared directory; `None` where somebody else is at it.
@@ -232,9 +259,16 @@ async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
     Ok((Cache::new(MemoryTier::within(budget), shared, record, config.policy), presign))
 }
 
-fn router_over(cache: Arc<Cache>, presign: Links, config: &Config) -> Router {
+fn service_over(cache: Arc<Cache>, presign: Links, config: &Config, reach: Reach) -> Service {
     let functions = Arc::new(Registry::new(builtin::all()));
-    http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign })
+    let access = Access {
+        reach,
+        token: config.api_token.as_ref().map(|token| TokenDigest::of(token.reveal())),
+        origins: config.cors_origins.clone(),
+        requests_max: (reach != Reach::Gateway).then_some(REQUESTS_MAX),
+    };
+    let router = http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign });
+    Guard::new(access).layer(router)
 }
 
 /// Bodies take their room in `budget` before they are read.

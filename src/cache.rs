@@ -31,12 +31,14 @@ mod guard;
 mod large;
 mod lease;
 mod look;
+mod page;
 mod spool;
 mod whole;
 
 pub use answer::{Ask, Read, Served, Timings};
 pub use counters::Counts;
 pub use guard::RecordHealth;
+pub use page::{CacheLine, CachePage, RecordLine, RecordPage};
 
 use counters::Counters;
 use epochs::Epochs;

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{PEER_COMMAND, Scope};
 
+pub mod progress;
+pub mod remote;
 pub mod serve;
 
 /// Files from a bucket or a directory, kept close and served over HTTP.
@@ -24,8 +26,10 @@ pub struct Cli {
 pub enum Command {
     /// Serve HTTP on this machine until SIGINT or SIGTERM; what is in flight then is finished, a second signal cuts it off.
     Serve(ServeArguments),
-    /// Fetch what matches the patterns into LOCAL_DATA_DIR, before anybody asks for it.
+    /// Fetch what matches the patterns before anybody asks for it: into LOCAL_DATA_DIR, or into the cache of a server.
     Warm(WarmArguments),
+    /// Say what is cached, and how many answers came from where: in LOCAL_DATA_DIR, or of a server.
+    Stats(StatsArguments),
     /// Bring LOCAL_DATA_DIR within CACHE_API_LOCAL_BUDGET, and take away what nobody needs any more.
     Sweep(ChoreArguments),
     /// Look for what is wrong, and say what to do about it; ends with 1 where there are problems.
@@ -44,7 +48,21 @@ pub struct WarmArguments {
     /// Which keys, such as 'prices/*.parquet' 'rates/**'; those of CACHE_API_KEEP_WARM where none are given.
     #[arg(value_name = "PATTERN")]
     pub patterns: Vec<String>,
+    /// A server whose cache is meant, which CACHE_API_TOKEN is sent to where it is set.
+    #[arg(long, value_name = "URL", conflicts_with = "source", requires = "patterns")]
+    pub url: Option<String>,
     /// Where they are.
+    #[command(flatten)]
+    pub record: ChoreArguments,
+}
+
+/// What `stats` is told.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct StatsArguments {
+    /// A server whose cache is meant, which CACHE_API_TOKEN is sent to where it is set.
+    #[arg(long, value_name = "URL", conflicts_with = "source")]
+    pub url: Option<String>,
+    /// Whose.
     #[command(flatten)]
     pub record: ChoreArguments,
 }
@@ -60,9 +78,12 @@ pub struct ChoreArguments {
 /// What `serve` is told.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct ServeArguments {
-    /// Where to listen; port 0 is any that is free.
+    /// Where to listen; port 0 is any that is free. An address that other machines reach needs CACHE_API_TOKEN.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000", value_parser = parse_listen)]
     pub listen: SocketAddr,
+    /// Let whoever reaches the address read every object and evict it, without a token.
+    #[arg(long)]
+    pub allow_anonymous: bool,
     /// A directory as the record, before CACHE_API_SOURCE_DIR.
     #[arg(long, value_name = "DIRECTORY")]
     pub source: Option<PathBuf>,
@@ -89,19 +110,49 @@ impl DoctorArguments {
     }
 }
 
+/// Who reaches a server, by its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This machine alone.
+    Machine,
+    /// Other machines too.
+    Network,
+}
+
+/// Who may ask a server, and whether that was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Exposed {
+    /// Other machines reach it, and nothing asks who they are.
+    #[error(
+        "--listen {0}: other machines would reach it, and whoever does may read every object and evict it; set CACHE_API_TOKEN \
+         (`openssl rand -hex 32` makes one), or add --allow-anonymous if that is meant"
+    )]
+    Unguarded(SocketAddr),
+    /// A token is asked for, and is not.
+    #[error("--allow-anonymous: CACHE_API_TOKEN is set, and then nobody is anonymous; leave out one of the two")]
+    Contradicted,
+}
+
+impl ServeArguments {
+    /// Who reaches the server.
+    ///
+    /// # Errors
+    /// It would be open to others without anybody having said so.
+    pub fn reach(&self, has_token: bool) -> Result<Reach, Exposed> {
+        match (self.listen.ip().to_canonical().is_loopback(), has_token, self.allow_anonymous) {
+            (_, true, true) => Err(Exposed::Contradicted),
+            (false, false, false) => Err(Exposed::Unguarded(self.listen)),
+            (true, _, _) => Ok(Reach::Machine),
+            (false, _, _) => Ok(Reach::Network),
+        }
+    }
+}
+
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let form = "write an address and a port, such as 127.0.0.1:5000 or [::1]:5000";
-    let address = match text.strip_prefix("localhost:") {
-        Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().map_err(|_| form)?)),
-        None => text.parse().map_err(|_| form)?,
-    };
-    // Whoever reaches the port may read every object and evict it.
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err("other machines would reach it, and nothing asks callers who they are yet; \
-             write a loopback address such as 127.0.0.1:5000"
-            .to_owned())
+    match text.strip_prefix("localhost:") {
+        Some(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().map_err(|_| form)?))),
+        None => Ok(text.parse().map_err(|_| form)?),
     }
 }
 
@@ -119,18 +170,29 @@ mod tests {
 
     #[test]
     fn serve_listens_where_the_original_did() {
-        let expected = ServeArguments { listen: SocketAddr::from(([127, 0, 0, 1], 5000)), source: None };
+        let expected = ServeArguments { listen: SocketAddr::from(([127, 0, 0, 1], 5000)), allow_anonymous: false, source: None };
         assert_eq!(parse(&[]), Ok(expected));
-        let expected = ServeArguments { listen: SocketAddr::from(([127, 0, 0, 1], 0)), source: Some("data".into()) };
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let expected = ServeArguments { listen, allow_anonymous: false, source: Some("data".into()) };
         assert_eq!(parse(&["--listen", "localhost:0", "--source", "data"]), Ok(expected));
         assert_eq!(parse(&["--listen=[::1]:80"]).unwrap().listen.to_string(), "[::1]:80");
     }
 
     #[test]
-    fn serve_listens_on_no_address_that_others_reach() {
+    fn others_reach_a_server_only_where_that_was_said() {
         for listen in ["0.0.0.0:5000", "[::]:5000", "192.168.1.2:5000"] {
-            let error = parse(&["--listen", listen]).unwrap_err();
-            assert!(error.contains("nothing asks callers who they are yet"), "{error}");
+            let open = parse(&["--listen", listen]).unwrap();
+            let error = open.reach(false).unwrap_err().to_string();
+            assert!(
+                error.contains(listen) && error.contains("CACHE_API_TOKEN") && error.contains("--allow-anonymous"),
+                "{error}"
+            );
+            assert_eq!(open.reach(true), Ok(Reach::Network));
+            let anonymous = parse(&["--listen", listen, "--allow-anonymous"]).unwrap();
+            assert_eq!((anonymous.reach(false), anonymous.reach(true)), (Ok(Reach::Network), Err(Exposed::Contradicted)));
+        }
+        for listen in ["127.0.0.1:0", "127.9.9.9:0", "[::1]:0", "localhost:0", "[::ffff:127.0.0.1]:0"] {
+            assert_eq!(parse(&["--listen", listen]).unwrap().reach(false), Ok(Reach::Machine), "{listen}");
         }
         for listen in ["5000", "127.0.0.1", "localhost", "localhost:99999", "example.com:80", ""] {
             let error = parse(&["--listen", listen]).unwrap_err();

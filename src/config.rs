@@ -11,10 +11,12 @@ use crate::key::{KeyPatterns, Prefix};
 
 use self::settings::Settings;
 
+pub use self::api_token::ApiToken;
 pub use self::environment::{Environment, Machine};
 pub use self::problems::Problems;
 pub use self::role_arn::RoleArn;
 
+mod api_token;
 mod environment;
 mod problems;
 mod role_arn;
@@ -44,6 +46,10 @@ pub struct Config {
     pub function_deploy: Switch,
     /// Where users' functions are, below the data prefix; `None` where there are none.
     pub function_dir: Option<Prefix>,
+    /// What callers have to show; `None` where anybody may ask whom the front door lets through.
+    pub api_token: Option<ApiToken>,
+    /// Origins whose pages may ask from a browser, as `https://example.com`; `*` for the pages of all, which then may only read.
+    pub cors_origins: Vec<String>,
     /// The names by which AWS knows what the template made.
     pub deployment: Deployment,
     /// What is logged.
@@ -107,6 +113,16 @@ pub struct Deployment {
 }
 
 impl Config {
+    /// Reads CACHE_API_TOKEN alone, for whoever asks another server.
+    ///
+    /// # Errors
+    /// It is no token.
+    pub fn read_token(environment: &Environment) -> Result<Option<ApiToken>, Problems> {
+        let mut settings = Settings::of(environment);
+        let token = settings.api_token();
+        settings.into_problems().map_or(Ok(token), Err)
+    }
+
     /// Reads the settings; `source_flag` is the directory that the command line names as the record, and it goes before
     /// CACHE_API_SOURCE_DIR.
     ///
@@ -140,6 +156,8 @@ impl Config {
         let redirect = settings.switch("CACHE_API_REDIRECT");
         let function_deploy = settings.switch("CACHE_API_FUNCTION_DEPLOY");
         let function_dir = settings.function_dir();
+        let api_token = settings.api_token();
+        let cors_origins = settings.cors_origins();
         let deployment = settings.deployment();
         let record = settings.record(source_flag, local_data_dir.as_deref());
         let record = match (record, settings.into_problems()) {
@@ -157,6 +175,8 @@ impl Config {
             redirect,
             function_deploy,
             function_dir,
+            api_token,
+            cors_origins,
             deployment,
             log_filter,
         })

@@ -10,21 +10,28 @@ use crate::freshness::{Deadline, Moment, Timestamp};
 use crate::function::Registry;
 use crate::record::Presign;
 
+mod batch;
 mod cache_control;
 mod coding;
 mod conditional;
 mod digest;
+mod docs;
 mod etag;
 mod form;
+mod guard;
+mod incoming;
+mod listing;
 mod multipart;
 mod negotiate;
 mod objects;
+mod openapi;
 mod outgoing;
 mod oversize;
 mod problem;
 mod range;
 mod representation;
 mod router;
+mod routes;
 mod status_header;
 mod stored;
 #[cfg(feature = "frames")]
@@ -33,6 +40,7 @@ mod target;
 mod telemetry;
 mod v1;
 
+pub use guard::{Access, Answering, Guard, Guarded, Reach, TokenDigest};
 pub use oversize::{Oversize, instead};
 pub use problem::{Problem, RefusedBy};
 pub use router::router;

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cache_api::app;
+use cache_api::cli::progress::Bar;
+use cache_api::cli::remote::Remote;
 use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
-use cache_api::cli::{Cli, Command, DoctorArguments, ServeArguments};
+use cache_api::cli::{Cli, Command, DoctorArguments, Reach, ServeArguments, StatsArguments, WarmArguments};
 use cache_api::config::{Config, Environment};
 use cache_api::doctor::{Level, peer};
 use cache_api::key::KeyPatterns;
@@ -43,8 +45,12 @@ fn command_line(environment: &Environment) -> ExitCode {
                 Ok(config) => config,
                 Err(problems) => return end(MISUSED, problems),
             };
+            let reach = match arguments.reach(config.api_token.is_some()) {
+                Ok(reach) => reach,
+                Err(exposed) => return end(MISUSED, exposed),
+            };
             telemetry::start(config.log_filter.clone(), LogForm::Text);
-            run(Builder::new_multi_thread(), serve(&config, &arguments))
+            run(Builder::new_multi_thread(), serve(&config, &arguments, reach))
         }
         Command::Doctor(arguments) => match Config::read(environment, arguments.source.as_deref()) {
             Ok(config) => run(Builder::new_multi_thread(), doctor(&config, &arguments)),
@@ -54,16 +60,8 @@ fn command_line(environment: &Environment) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),
         },
-        Command::Warm(arguments) => chore(environment, arguments.record.source.as_deref(), async |config| {
-            let patterns = match KeyPatterns::parse(arguments.patterns.iter().map(String::as_str)) {
-                Ok(patterns) => Some(patterns).filter(|patterns| !patterns.is_empty()),
-                Err(error) => return end(MISUSED, error),
-            };
-            match app::warm(config, patterns.as_ref(), CHORE_TIME_MAX).await {
-                Ok(warmed) => report(&warmed, warmed.failed),
-                Err(error) => end(FAILED, error),
-            }
-        }),
+        Command::Warm(arguments) => warm(environment, &arguments),
+        Command::Stats(arguments) => stats(environment, &arguments),
         Command::Sweep(arguments) => {
             chore(environment, arguments.source.as_deref(), async |config| match app::sweep(config, CHORE_TIME_MAX).await {
                 Ok(Some(swept)) => report(&swept, swept.failed),
@@ -72,6 +70,51 @@ fn command_line(environment: &Environment) -> ExitCode {
                 Err(error) => end(FAILED, error),
             })
         }
+    }
+}
+
+fn warm(environment: &Environment, arguments: &WarmArguments) -> ExitCode {
+    let patterns = match KeyPatterns::parse(arguments.patterns.iter().map(String::as_str)) {
+        Ok(patterns) => Some(patterns).filter(|patterns| !patterns.is_empty()),
+        Err(error) => return end(MISUSED, error),
+    };
+    let mut bar = Bar::new();
+    if let Some(url) = &arguments.url {
+        return remote(environment, url, async |server| match server.warm(&arguments.patterns, &mut bar).await {
+            Ok(warmed) => report(&warmed, warmed.failed + warmed.left),
+            Err(error) => end(FAILED, error),
+        });
+    }
+    chore(environment, arguments.record.source.as_deref(), async |config| {
+        match app::warm(config, patterns.as_ref(), CHORE_TIME_MAX, |step| bar.show(step)).await {
+            Ok(warmed) => report(&warmed, warmed.failed),
+            Err(error) => end(FAILED, error),
+        }
+    })
+}
+
+fn stats(environment: &Environment, arguments: &StatsArguments) -> ExitCode {
+    if let Some(url) = &arguments.url {
+        return remote(environment, url, async |server| match server.stats().await {
+            Ok(stats) => report(&stats, 0),
+            Err(error) => end(FAILED, error),
+        });
+    }
+    chore(environment, arguments.record.source.as_deref(), async |config| match app::stats(config).await {
+        Ok(stats) => report(&stats, 0),
+        Err(error) => end(FAILED, error),
+    })
+}
+
+/// Asks a server, with the token of the settings.
+fn remote(environment: &Environment, url: &str, work: impl AsyncFnOnce(&Remote) -> ExitCode) -> ExitCode {
+    let server = match Config::read_token(environment) {
+        Ok(token) => Remote::new(url, token),
+        Err(problems) => return end(MISUSED, problems),
+    };
+    match server {
+        Ok(server) => run(Builder::new_current_thread(), work(&server)),
+        Err(error) => end(MISUSED, error),
     }
 }
 
@@ -108,13 +151,13 @@ fn lambda(environment: &Environment) -> ExitCode {
     })
 }
 
-async fn serve(config: &Config, arguments: &ServeArguments) -> ExitCode {
+async fn serve(config: &Config, arguments: &ServeArguments, reach: Reach) -> ExitCode {
     let stops = match stop_signals() {
         Ok(stops) => stops,
         Err(error) => return end(FAILED, format_args!("cannot wait for signals: {error}")),
     };
-    let router = match app::router(config).await {
-        Ok(router) => router,
+    let service = match app::service(config, reach).await {
+        Ok(service) => service,
         Err(error) => return end(FAILED, error),
     };
     let server = match Server::bind(arguments.listen, Limits::default()).await {
@@ -122,8 +165,8 @@ async fn serve(config: &Config, arguments: &ServeArguments) -> ExitCode {
         Err(error) => return end(FAILED, error),
     };
     // Whoever started it may have closed the standard output; it serves all the same.
-    let _ = write!(std::io::stdout(), "{}", Announcement { address: server.address(), config });
-    match server.run(router, stops).await {
+    let _ = write!(std::io::stdout(), "{}", Announcement { address: server.address(), reach, config });
+    match server.run(service, stops).await {
         Stopped::Finished => ExitCode::SUCCESS,
         Stopped::CutOff { connections } => end(FAILED, format_args!("stopped, and cut off {connections} unfinished connections")),
     }

@@ -165,6 +165,16 @@ impl Mark {
         Self(key.as_str().to_owned())
     }
 
+    /// Goes on after `name`, be there such an object or not; from the first on where it is empty.
+    pub fn after_name(name: &str) -> Option<Self> {
+        (!name.is_empty()).then(|| Self(name.to_owned()))
+    }
+
+    /// Goes on after all names that begin with `prefix`, but for those that go on with U+10FFFF, the last of all characters.
+    pub fn after_all(prefix: &str) -> Self {
+        Self(format!("{prefix}{}", char::MAX))
+    }
+
     /// The name it is after, below the record's prefix.
     pub fn name(&self) -> &str {
         &self.0

@@ -18,7 +18,7 @@ use crate::tier::Doubted;
 
 mod warm;
 
-pub use warm::Warmed;
+pub use warm::{Brought, Meant, Progress, Warmed, warming};
 
 /// How many keys are worked on at a time: a doubt or confirmation mostly waits, for EFS or for S3.
 const KEYS_AT_A_TIME: usize = 16;
@@ -112,7 +112,7 @@ impl Refresher {
         if !was_held && !self.keep_warm.matches(key.as_str()) {
             return Outcome::NotHeld;
         }
-        match self.bring(key, ask).await {
+        match bring(&self.cache, key, ask).await {
             Ok(Read { served: Served::Stale(_), .. } | Read { stored: false, .. }) => Outcome::Unconfirmed,
             Ok(_) if was_held => Outcome::Confirmed,
             Ok(_) => Outcome::Created,
@@ -124,12 +124,12 @@ impl Refresher {
             }
         }
     }
+}
 
-    /// Reads `key`, and sees to it that it is where other instances find it.
-    async fn bring(&self, key: &Key, ask: Ask) -> Result<Read> {
-        let read = self.cache.read(key, ask).await?;
-        self.cache.complete(key, read, ask).await
-    }
+/// Reads `key`, and sees to it that it is where other instances find it.
+async fn bring(cache: &Arc<Cache>, key: &Key, ask: Ask) -> Result<Read> {
+    let read = cache.read(key, ask).await?;
+    cache.complete(key, read, ask).await
 }
 
 /// The keys, one after the other, as long as there is time for one.

@@ -17,6 +17,7 @@ pub mod health;
 pub mod large;
 pub mod lease;
 pub mod memory;
+pub mod page;
 pub mod sweep;
 
 pub use blocks::Blocks;
@@ -25,6 +26,7 @@ pub use health::Health;
 pub use large::{Incoming, LargeBodies};
 pub use lease::{Errand, Lease, LeaseMark, Leased, Leases};
 pub use memory::MemoryTier;
+pub use page::{Line, Lines, Wanted};
 pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
 
 /// A place that keeps entries.
@@ -56,6 +58,12 @@ pub trait Tier: Send + Sync + 'static {
     /// # Errors
     /// `Tier` where the place failed.
     async fn list(&self) -> Result<Vec<Listed>>;
+
+    /// The first of the lines that are wanted, by name. Looks at everything that is kept, and holds a page of it.
+    ///
+    /// # Errors
+    /// `Tier` where the place failed.
+    async fn page(&self, wanted: Wanted) -> Result<Vec<Line>>;
 }
 
 /// A tier that all instances share: it carries their doubts, and vouches for what each keeps in memory.

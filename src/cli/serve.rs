@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,10 +13,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tower::{Service, ServiceExt};
 
 pub use self::announcement::Announcement;
@@ -40,6 +43,10 @@ pub struct Limits {
     pub header_wait_max: Duration,
     /// How many bytes a request line and its headers may have.
     pub header_bytes_max: usize,
+    /// How long a client may let an answer wait before it takes more of it.
+    pub write_wait_max: Duration,
+    /// How many connections may be open at a time; those after them wait to be accepted.
+    pub connections_max: usize,
     /// How long what is in flight at the stop may take to finish.
     pub finish_wait_max: Duration,
 }
@@ -50,6 +57,8 @@ impl Default for Limits {
             header_wait_max: Duration::from_secs(10),
             // Room for a form of many parameters in the URL, which S3's 1,024 bytes of key do not fill.
             header_bytes_max: 64 << 10,
+            write_wait_max: Duration::from_secs(30),
+            connections_max: connections_max(getrlimit(Resource::Nofile).current),
             // Whoever stops containers sends SIGKILL 30 s after SIGTERM.
             finish_wait_max: Duration::from_secs(25),
         }
@@ -118,10 +127,12 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
+            let has_room = connections.len() < self.limits.connections_max;
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
+                accepted = self.listener.accept(), if has_room => match accepted {
                     Ok((stream, _)) => {
                         send_at_once(&stream);
+                        let stream = self.limits.watched(stream);
                         let connection = graceful.watch(http1.serve_connection(TokioIo::new(stream), service.clone()));
                         connections.spawn(async move {
                             if let Err(error) = connection.await {
@@ -155,6 +166,19 @@ impl Limits {
         http1.timer(TokioTimer::new()).header_read_timeout(self.header_wait_max).max_header_size(self.header_bytes_max);
         http1
     }
+
+    /// Ends with an error once the client has taken nothing for too long.
+    fn watched(self, stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.write_wait_max));
+        Box::pin(stream)
+    }
+}
+
+/// Half of the files that the process may have open, for the cache needs the others, and as many as any machine can do with.
+fn connections_max(files_max: Option<u64>) -> usize {
+    const ENOUGH: u64 = 4096;
+    files_max.map_or(ENOUGH, |files| (files / 2).clamp(1, ENOUGH)) as usize
 }
 
 /// A stop for every SIGINT and SIGTERM from now on.

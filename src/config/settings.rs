@@ -7,8 +7,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::key::{KeyPatterns, Prefix};
 
-use super::values::{parse_age, parse_log_filter, parse_size};
-use super::{Deployment, Environment, Problems, ResponseMode, RoleArn, Switch};
+use super::values::{parse_age, parse_log_filter, parse_origins, parse_size};
+use super::{ApiToken, Deployment, Environment, Problems, ResponseMode, RoleArn, Switch};
 
 mod record;
 
@@ -16,8 +16,9 @@ mod record;
 const OURS: &str = "CACHE_API_";
 
 /// The names of our own.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 20] = [
     "CACHE_API_ACCESS_POINT_ID",
+    "CACHE_API_CORS_ORIGINS",
     "CACHE_API_FILE_SYSTEM_ID",
     "CACHE_API_FUNCTION_DEPLOY",
     "CACHE_API_KEEP_WARM",
@@ -35,6 +36,7 @@ const KNOWN: [&str; 18] = [
     "CACHE_API_SOURCE_DIR",
     "CACHE_API_STALE_IF_ERROR",
     "CACHE_API_SUBNET_IDS",
+    "CACHE_API_TOKEN",
 ];
 
 /// Least memory to serve from: below it the copies of one request's body alone may not fit.
@@ -152,6 +154,22 @@ impl<'a> Settings<'a> {
         let text = self.place("AWS_FUNCTION_DIR")?;
         let invalid = |error| self.problems.add("AWS_FUNCTION_DIR", text, format_args!("keys cannot begin with it: {error}"));
         Prefix::normalise(text).map_err(invalid).ok()
+    }
+
+    /// What callers have to show; `None` where nothing is. Empty is refused: whoever wrote it believes that there is one.
+    pub fn api_token(&mut self) -> Option<ApiToken> {
+        let value = self.environment.var("CACHE_API_TOKEN")?;
+        let token = value.to_str().ok_or(ApiToken::FORM).and_then(ApiToken::parse);
+        token.map_err(|advice| self.problems.add_bare("CACHE_API_TOKEN", advice)).ok()
+    }
+
+    /// The origins whose pages may ask from a browser; none where it is not given.
+    pub fn cors_origins(&mut self) -> Vec<String> {
+        let Some(text) = self.place("CACHE_API_CORS_ORIGINS") else { return Vec::new() };
+        parse_origins(text).unwrap_or_else(|advice| {
+            self.problems.add("CACHE_API_CORS_ORIGINS", text, advice);
+            Vec::new()
+        })
     }
 
     /// The names by which AWS knows what the template made.

@@ -41,6 +41,8 @@ fn a_bucket_alone_is_enough() {
         redirect: Switch::Off,
         function_deploy: Switch::Off,
         function_dir: Some(Prefix::normalise("functions").unwrap()),
+        api_token: None,
+        cors_origins: Vec::new(),
         deployment: Deployment::default(),
         log_filter: Targets::new().with_default(LevelFilter::INFO),
     };
@@ -70,6 +72,8 @@ fn every_setting_is_taken() {
         ("CACHE_API_FILE_SYSTEM_ID", "fs-1"),
         ("CACHE_API_ACCESS_POINT_ID", "fsap-2"),
         ("CACHE_API_SUBNET_IDS", "subnet-3,subnet-4"),
+        ("CACHE_API_TOKEN", "0123456789abcdef"),
+        ("CACHE_API_CORS_ORIGINS", "https://Example.com:443, http://localhost:3000"),
         ("CACHE_API_QUEUE_ARN", "arn:aws:sqs:us-east-1:123456789012:events"),
         ("CACHE_API_ROLE_ARN", "arn:aws:iam::123456789012:role/api"),
         ("CACHE_API_REFRESH_ROLE_ARN", "arn:aws:iam::123456789012:role/refresh"),
@@ -94,6 +98,8 @@ fn every_setting_is_taken() {
         redirect: Switch::On,
         function_deploy: Switch::On,
         function_dir: Some(Prefix::normalise("lib/functions").unwrap()),
+        api_token: Some(ApiToken::parse("0123456789abcdef").unwrap()),
+        cors_origins: vec!["https://example.com".to_owned(), "http://localhost:3000".to_owned()],
         deployment: Deployment {
             file_system_id: Some("fs-1".to_owned()),
             access_point_id: Some("fsap-2".to_owned()),
@@ -185,8 +191,8 @@ fn an_unknown_name_is_refused_and_its_value_never_repeated() {
         ("CACHE_API_LOCAL_MAXAGE", "did you mean CACHE_API_LOCAL_MAX_AGE?"),
         ("CACHE_API_SOURCE", "did you mean CACHE_API_SOURCE_DIR?"),
         ("cache_api_log", "did you mean CACHE_API_LOG?"),
-        ("CACHE_API_TOKEN", "there are CACHE_API_ACCESS_POINT_ID, CACHE_API_FILE_SYSTEM_ID, "),
-        ("CACHE_API_", "there are CACHE_API_ACCESS_POINT_ID, CACHE_API_FILE_SYSTEM_ID, "),
+        ("CACHE_API_PASSWORD", "there are CACHE_API_ACCESS_POINT_ID, CACHE_API_CORS_ORIGINS, "),
+        ("CACHE_API_", "there are CACHE_API_ACCESS_POINT_ID, CACHE_API_CORS_ORIGINS, "),
     ] {
         let problems = lines(beside_a_bucket([(name, "hunter2")]));
         assert_eq!(problems.len(), 1, "{problems:?}");
@@ -356,4 +362,35 @@ fn a_directory_takes_no_prefix() {
         problems,
         ["AWS_DATA_DIR=\"data\": a directory has no prefix; leave this out, and name the folder itself as the record"]
     );
+}
+
+/// A secret that is no token is not repeated, and neither is one that is.
+#[test]
+fn a_token_is_never_printed() {
+    for wrong in ["", "hunter2", "0123456789 abcdef"] {
+        let problems = lines(beside_a_bucket([("CACHE_API_TOKEN", wrong)]));
+        assert_eq!(problems, [format!("CACHE_API_TOKEN: {}", ApiToken::FORM)]);
+    }
+    let environment = Environment::new([("AWS_BUCKET_NAME", "prices"), ("CACHE_API_TOKEN", "0123456789abcdef")], machine());
+    let config = Config::read(&environment, None).unwrap();
+    let printed = format!("{environment:?} {config:?}");
+    assert!(printed.contains("CACHE_API_TOKEN") && !printed.contains("0123456789abcdef"), "{printed}");
+}
+
+#[test]
+fn origins_are_what_browsers_call_them() {
+    assert_eq!(beside_a_bucket([("CACHE_API_CORS_ORIGINS", "*")]).unwrap().cors_origins, ["*"]);
+    assert_eq!(beside_a_bucket([("CACHE_API_CORS_ORIGINS", " http://[::1]:80/\n")]).unwrap().cors_origins, ["http://[::1]"]);
+    for wrong in [
+        "example.com",
+        "https://example.com/path",
+        "ftp://example.com",
+        "https://a@example.com",
+        "* https://example.com",
+        "null",
+        "https://",
+    ] {
+        let problems = lines(beside_a_bucket([("CACHE_API_CORS_ORIGINS", wrong)]));
+        assert!(problems.len() == 1 && problems[0].starts_with("CACHE_API_CORS_ORIGINS="), "{wrong}: {problems:?}");
+    }
 }

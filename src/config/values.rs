@@ -94,6 +94,37 @@ pub fn parse_endpoint(text: &str) -> Result<String, InvalidEndpoint> {
     }
 }
 
+/// Parses origins with spaces or commas between them, as `https://example.com http://localhost:3000`, or `*`; each as a
+/// browser writes it.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_origins(text: &str) -> Result<Vec<String>, String> {
+    let words = text.split([' ', ',', '\n', '\t']).filter(|word| !word.is_empty());
+    let origins: Vec<_> =
+        words.map(|word| if word == "*" { Ok(word.to_owned()) } else { parse_origin(word) }).collect::<Result<_, _>>()?;
+    if origins.len() > 1 && origins.iter().any(|origin| origin == "*") {
+        return Err("`*` means the pages of all; write it alone".to_owned());
+    }
+    Ok(origins)
+}
+
+fn parse_origin(word: &str) -> Result<String, String> {
+    let form =
+        || format!("{word:?} is no origin; write one such as https://example.com or http://localhost:3000, without a path");
+    let uri: Uri = word.parse().map_err(|_| form())?;
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(form()) };
+    if authority.as_str().contains('@')
+        || authority.host().is_empty()
+        || word.trim_end_matches('/').len() != scheme.len() + 3 + authority.as_str().len()
+    {
+        return Err(form());
+    }
+    let default_port = if scheme == "http" { ":80" } else { ":443" };
+    let authority = authority.as_str().to_ascii_lowercase();
+    Ok(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(&authority)))
+}
+
 /// Why a text is no endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidEndpoint {

@@ -21,7 +21,7 @@ use crate::http::representation::{Call, Representation, bodiless, refuse};
 #[cfg(feature = "frames")]
 use crate::http::table::{self, Choice, Wanted};
 use crate::http::target::ENCODED_IN_PATH;
-use crate::http::{Api, ask, cache_control, conditional, date, status_header, stored, target, telemetry};
+use crate::http::{Api, ask, cache_control, conditional, date, listing, status_header, stored, target, telemetry};
 use crate::key::Key;
 
 /// How often an object that changes before its first byte is read again.
@@ -33,11 +33,10 @@ pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<R
         return get(state, request).await;
     }
     let State(api) = state;
-    Ok(if request.method() == Method::HEAD {
-        telemetry::head(&api.cache).await.into_response()
-    } else {
-        telemetry::list(&api.cache, ask(request.extensions()).now).await.into_response()
-    })
+    if request.method() == Method::HEAD {
+        return Ok(telemetry::head(&api.cache).await.into_response());
+    }
+    listing::list(&api, request.uri(), ask(request.extensions())).await
 }
 
 /// `GET`, `HEAD`: the body as it is in the record, or the part of it that a GET asks for. Preconditions come before ranges.

@@ -1,4 +1,4 @@
-//! What the service says of itself: `/health`, `/stats`, and `/cache` without a key.
+//! What the service says of itself: `/health`, `/stats`, and `HEAD /cache`.
 
 use std::sync::Arc;
 
@@ -10,9 +10,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Head};
-use crate::freshness::Moment;
+use crate::http::Api;
 use crate::http::representation::bodiless;
-use crate::http::{Api, date};
 
 /// `GET /health`: the process answers. Says nothing of the record, so that nobody restarts us for its sake.
 pub(super) async fn health() -> Json<Value> {
@@ -45,18 +44,4 @@ pub(super) async fn head(cache: &Arc<Cache>) -> impl IntoResponse + use<> {
         ("cache-api-misses", head.counts.misses()),
     ];
     figures.map(|(name, figure)| (HeaderName::from_static(name), HeaderValue::from(figure)))
-}
-
-/// `GET /cache`: {"keys": [{"key", "size" in bytes, "etag", "last_modified", "age" in seconds}]}, by key.
-pub(super) async fn list(cache: &Arc<Cache>, now: Moment) -> Json<Value> {
-    let lines = cache.list().await.into_iter().map(|line| {
-        json!({
-            "key": line.key,
-            "size": line.size,
-            "etag": &*line.version.etag,
-            "last_modified": date(line.version.last_modified),
-            "age": now.wall.since(line.confirmed_at).as_secs(),
-        })
-    });
-    Json(json!({ "keys": lines.collect::<Vec<_>>() }))
 }

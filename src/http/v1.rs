@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
@@ -16,7 +15,7 @@ use crate::cache::Ask;
 use crate::function::View;
 use crate::http::form::Members;
 use crate::http::problem::{NOTHING_HELD, Problem};
-use crate::http::{Api, ask, form, target, telemetry};
+use crate::http::{Api, ask, form, incoming, target, telemetry};
 use crate::python_value::str_repr;
 use crate::tier::Removed;
 
@@ -25,6 +24,8 @@ const FORM_BYTES_MAX: usize = 1 << 20;
 
 const URI: &str = "/cache/api/v1.0/";
 const COMMANDS: [&str; 5] = ["create", "read", "update", "delete", "head"];
+/// Those that change what is cached, or make the record be asked.
+const CHANGING: [&str; 3] = ["create", "update", "delete"];
 const RIGHT_FORM: &str =
     r#"write {"data": {"command": "read", "path": "file1.json"}} or {"data": {"function": "NAME", "PARAMETER": "VALUE"}}"#;
 
@@ -37,8 +38,18 @@ pub(super) async fn run_query(State(api): State<Api>, request: Request) -> Resul
 /// POST with everything in a JSON form.
 pub(super) async fn run_form(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let ask = ask(request.extensions());
-    let parameters = parse_form(request.into_body()).await?;
+    let bytes = incoming::whole(request.into_body(), FORM_BYTES_MAX, ask.deadline).await?;
+    let parameters = parse_form(&bytes)?;
     run(&api, parameters, ask).await
+}
+
+/// Whether a GET of `uri` would change what is cached.
+pub(super) fn changes_state(uri: &Uri) -> bool {
+    let is_here = uri.path().strip_suffix('/').unwrap_or(uri.path()) == "/cache/api/v1.0";
+    // What is no form is refused, and changes nothing.
+    is_here
+        && form::pairs(uri.query().unwrap_or_default())
+            .is_ok_and(|pairs| pairs.iter().any(|(name, value)| name == "command" && CHANGING.contains(&&**value)))
 }
 
 /// `OPTIONS`.
@@ -133,12 +144,11 @@ fn take(parameters: &mut Vec<(String, String)>, name: &str) -> Result<Option<Str
     }
 }
 
-async fn parse_form(body: Body) -> Result<Vec<(String, String)>, Problem> {
-    let bytes = to_bytes(body, FORM_BYTES_MAX).await.map_err(|_| Problem::form_too_large(FORM_BYTES_MAX))?;
+fn parse_form(bytes: &[u8]) -> Result<Vec<(String, String)>, Problem> {
     let not_json = |error| Problem::bad_form(format_args!("the body is not JSON ({error}); {RIGHT_FORM}"));
     let no_data = || Problem::bad_form(format_args!("the body has no object `data`, or more than one; {RIGHT_FORM}"));
     // First whether it is JSON, then whether it is a form.
-    let form: &RawValue = serde_json::from_slice(&bytes).map_err(not_json)?;
+    let form: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
     let Ok(Members::<&RawValue>(members)) = serde_json::from_str(form.get()) else { return Err(no_data()) };
     let mut all_data = members.into_iter().filter(|(name, _)| name == "data").map(|(_, data)| data.get());
     let (Some(data), None) = (all_data.next(), all_data.next()) else { return Err(no_data()) };

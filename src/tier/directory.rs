@@ -19,8 +19,8 @@ use crate::key::RecordId;
 use crate::key::{Key, Shard};
 use crate::tier::blocks::block_bytes;
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Errand, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Listed, Looked,
-    Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage,
+    Doubted, Epoch, EpochMark, Errand, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Line, Listed, Looked,
+    Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage, Wanted,
 };
 
 mod doubt;
@@ -229,6 +229,11 @@ impl Tier for DirectoryTier {
 
     async fn list(&self) -> Result<Vec<Listed>> {
         let listed = self.always(Lane::Walk, "list", WALK_LIMIT, Disk::list).await;
+        listed.map_err(|error| Error::Tier { action: "list", cause: error.into() })
+    }
+
+    async fn page(&self, wanted: Wanted) -> Result<Vec<Line>> {
+        let listed = self.always(Lane::Walk, "list", WALK_LIMIT, move |disk| disk.page(wanted)).await;
         listed.map_err(|error| Error::Tier { action: "list", cause: error.into() })
     }
 }

@@ -53,7 +53,7 @@ impl Place {
 /// Asks for [`KEY`] of a server that is about to die; there is no answer.
 async fn ask_in_vain(server: &Serve, method: &str) {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    let request = format!("{method} /cache/{KEY} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("{method} /cache/{KEY} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // The connection may end well or be cut off.

@@ -228,7 +228,7 @@ async fn whoever_sends_data_is_told_that_it_is_not_written() {
 #[tokio::test]
 async fn the_service_says_what_it_holds() {
     let door = Door::open(&["b.csv", "a.csv"]).await;
-    assert_eq!(door.get("/cache").await.json(), json!({"keys": []}));
+    assert_eq!(door.get("/cache").await.json(), json!({"keys": [], "next": null}));
     let read = door.get("/cache/b.csv").await;
     door.get("/cache/a.csv").await;
     door.get("/cache/a.csv").await;

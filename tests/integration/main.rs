@@ -33,11 +33,13 @@ mod record_s3;
 mod refreshed;
 mod sam_events;
 mod semantics;
+mod serve_safety;
 mod servers;
 mod settings;
 #[cfg(feature = "frames")]
 mod slices;
 mod support;
+mod surface;
 mod sweep;
 mod template;
 mod tier_conformance;

@@ -22,12 +22,13 @@ async fn serve_says_what_it_serves_and_stops_when_it_is_asked_to() {
     let source_text = source.path().to_str().unwrap();
     let server = Serve::start(&["--source", source_text], vars([("LOCAL_DATA_DIR", held.path())])).await;
     let lines: Vec<_> = server.announcement().lines().map(str::trim).collect();
-    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert_eq!(lines.len(), 6, "{lines:?}");
     assert_eq!(lines[0], format!("cache-api {} serves http://{}", env!("CARGO_PKG_VERSION"), server.address()));
     assert_eq!(lines[1], format!("record  directory {}", fs::canonicalize(&source).unwrap().display()));
     assert_eq!(lines[2], format!("kept    in {} (LOCAL_DATA_DIR)", held.path().display()));
     assert!(lines[3].starts_with("memory  up to "), "{lines:?}");
-    assert_eq!(lines[4], format!("try     curl http://{}/cache", server.address()));
+    assert_eq!(lines[4], "asks    for no token (CACHE_API_TOKEN); only this machine reaches it");
+    assert_eq!(lines[5], format!("try     curl http://{}/cache", server.address()));
     assert!(!server.address().ends_with(":0"), "the port is the real one");
     assert_eq!(get(server.address(), "/health").await.status, 200);
     let end = server.terminate().await;
@@ -124,13 +125,6 @@ async fn a_directory_as_the_record_is_refused_in_lambda() {
     let end = run_to_end(&[], vars([("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"), ("CACHE_API_SOURCE_DIR", "/")])).await;
     assert_refused(&end);
     assert!(end.stderr.contains("a function has no directory of its own to serve"), "{}", end.stderr);
-}
-
-#[tokio::test]
-async fn an_address_that_others_reach_is_refused() {
-    let end = run_to_end(&["serve", "--source", "/", "--listen", "0.0.0.0:5000"], vars(NONE)).await;
-    assert_refused(&end);
-    assert!(end.stderr.contains("nothing asks callers who they are yet"), "{}", end.stderr);
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::large::Publication;
 use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
-use crate::tier::{Errand, Health, Incoming, LargeBodies, Lease, Leased, Leases, SweepPlan, Swept, Token, Upkeep, Usage};
+use crate::tier::{
+    Errand, Health, Incoming, LargeBodies, Lease, Leased, Leases, Line, SweepPlan, Swept, Token, Upkeep, Usage, Wanted,
+};
 
 pub struct FailingTier {
     works: DirectoryTier,
@@ -165,6 +167,10 @@ impl Tier for FailingTier {
 
     async fn list(&self) -> Result<Vec<Listed>> {
         self.call("list", self.works.list()).await
+    }
+
+    async fn page(&self, wanted: Wanted) -> Result<Vec<Line>> {
+        self.call("list", self.works.page(wanted)).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytesize::ByteSize;
 
+use crate::cli::Reach;
 use crate::config::{Config, RecordConfig};
 
 /// The lines that say what is served, from where, and what to try. For the terminal of whoever started it.
@@ -14,13 +15,15 @@ use crate::config::{Config, RecordConfig};
 pub struct Announcement<'a> {
     /// Where the server listens.
     pub address: SocketAddr,
+    /// Who reaches it.
+    pub reach: Reach,
     /// What it serves.
     pub config: &'a Config,
 }
 
 impl fmt::Display for Announcement<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, config } = self;
+        let Self { address, reach, config } = self;
         writeln!(f, "cache-api {} serves http://{address}", env!("CARGO_PKG_VERSION"))?;
         match &config.record {
             RecordConfig::S3 { bucket, prefix, endpoint } => {
@@ -41,6 +44,13 @@ impl fmt::Display for Announcement<'_> {
         }
         let budget = ByteSize::b(config.memory_budget_bytes).display().iec();
         writeln!(f, "  memory  up to {budget} (CACHE_API_MEMORY_BUDGET)")?;
+        match (&config.api_token, reach) {
+            (Some(_), _) => writeln!(f, "  asks    for CACHE_API_TOKEN")?,
+            (None, Reach::Machine) => writeln!(f, "  asks    for no token (CACHE_API_TOKEN); only this machine reaches it")?,
+            (None, Reach::Network) => {
+                writeln!(f, "  asks    for no token (--allow-anonymous); whoever reaches it may read and evict")?
+            }
+        }
         writeln!(f, "  try     curl http://{address}/cache")
     }
 }
@@ -55,7 +65,7 @@ mod tests {
         let machine = Machine { memory_bytes: Some(3 << 30), user_cache_dir: None, current_dir: "/".into() };
         let config = Config::read(&Environment::new([("AWS_BUCKET_NAME", "any")], machine), None).unwrap();
         let config = Config { record, local_data_dir: local_data_dir.map(Into::into), ..config };
-        Announcement { address: ([127, 0, 0, 1], 5000).into(), config: &config }.to_string()
+        Announcement { address: ([127, 0, 0, 1], 5000).into(), reach: Reach::Machine, config: &config }.to_string()
     }
 
     #[test]
@@ -66,6 +76,7 @@ mod tests {
              record  directory /data/prices\n  \
              kept    in /home/ann/.cache/cache-api (LOCAL_DATA_DIR)\n  \
              memory  up to 1.5 GiB (CACHE_API_MEMORY_BUDGET)\n  \
+             asks    for no token (CACHE_API_TOKEN); only this machine reaches it\n  \
              try     curl http://127.0.0.1:5000/cache\n",
             env!("CARGO_PKG_VERSION")
         );

@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+const LONG_BYTES: usize = 32 << 20;
+
 /// A running server: `/` answers at once, `/slow` says that it was `asked` and answers when it is `released`.
 struct Running {
     address: SocketAddr,
@@ -34,6 +36,8 @@ impl Running {
             }
         };
         let router = Router::new().route("/", get(async || "quick")).route("/slow", get(slow));
+        // More than the buffers of both ends take.
+        let router = router.route("/long", get(async || "x".repeat(LONG_BYTES)));
         let (stop, stops) = unbounded_channel();
         let stopped = tokio::spawn(server.run(router, stops));
         Self { address, stop, asked, released, stopped }
@@ -124,4 +128,32 @@ async fn an_address_in_use_is_said_to_be() {
     let error = Server::bind(running.address, Limits::default()).await.unwrap_err();
     assert!(matches!(error, ListenError::InUse { .. }), "{error}");
     assert!(error.to_string().starts_with(&format!("{} is in use; stop the program", running.address)), "{error}");
+}
+
+/// A client that stops reading is cut off, and what its answer holds is let go.
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut_off() {
+    let running = Running::start(Limits { write_wait_max: Duration::from_millis(50), ..Limits::default() }).await;
+    let lazy = running.ask("/long").await;
+    running.stop.send(()).unwrap();
+    // The stop waits for what is in flight, and this is as long as nobody ends it.
+    assert_eq!(running.stopped.await.unwrap(), Stopped::Finished);
+    assert!(read_to_end(lazy).await.len() < LONG_BYTES, "all of it was sent");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_most_wait_for_their_turn() {
+    let running = Running::start(Limits { connections_max: 1, ..Limits::default() }).await;
+    let mut first = running.ask("/").await;
+    first.read_exact(&mut [0; 12]).await.unwrap();
+    let mut second = running.ask("/").await;
+    let early = tokio::time::timeout(Duration::from_millis(100), second.read_exact(&mut [0; 12])).await;
+    assert!(early.is_err(), "answered while the first is open");
+    drop(first);
+    second.read_exact(&mut [0; 12]).await.unwrap();
+}
+
+#[test]
+fn the_cache_keeps_half_of_the_files_for_itself() {
+    assert_eq!([Some(1024), Some(1_048_576), Some(1), None].map(connections_max), [512, 4096, 1, 4096]);
 }

@@ -8,7 +8,6 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 use tempfile::TempDir;
 
-use super::file::Made;
 use super::fs::steps::{self, alone, die_after, step};
 use super::layout::Disk;
 use crate::entry::{Budget, Entry, Media, Version};
@@ -54,7 +53,6 @@ struct Memory {
 /// What an instance knows when it asks the record.
 struct Grounds {
     token: Token,
-    made: Made,
     epochs: Option<(Epoch, Epoch)>,
     /// What is held and not believed.
     held: Option<Box<State>>,
@@ -161,10 +159,10 @@ impl World {
         let epochs = self.epochs()?;
         let Sight::Nothing(token, held) = self.find(epochs)? else { return Ok(None) };
         Ok(Some(match token {
-            Some(token) => Grounds { token, made: Made::Before, epochs, held },
+            Some(token) => Grounds { token, epochs, held },
             None => {
                 let announced = self.disk.announce(&self.key)?;
-                Grounds { token: announced.token, made: announced.made, epochs, held: None }
+                Grounds { token: announced, epochs, held: None }
             }
         }))
     }
@@ -194,7 +192,7 @@ impl World {
         step()?;
         let version = self.truth().current;
         if version == ABSENT {
-            return self.disk.forget(&self.key, &grounds.token, grounds.made);
+            return self.disk.forget(&self.key, &grounds.token);
         }
         let unchanged = grounds.held.as_ref().filter(|state| *state.version.etag == *version.to_string());
         let stored = match unchanged {
@@ -212,7 +210,7 @@ impl World {
     }
 
     fn take_turn(&self) -> std::io::Result<()> {
-        let token = alone(|| self.disk.announce(&self.key))?.token;
+        let token = alone(|| self.disk.announce(&self.key))?;
         let Leased::Ours(lease) = self.disk.take_lease(&self.key, &token, Errand::Ask)? else { return Ok(()) };
         step()?;
         let there = alone(|| self.disk.lease(&self.key, &token, Errand::Ask))?;

@@ -8,17 +8,28 @@ use crate::key::{Key, Prefix};
 use crate::tier::directory::file::{self, found};
 use crate::tier::directory::layout::{BodyName, Disk};
 use crate::tier::directory::look::decode;
-use crate::tier::{Listed, Usage};
+use crate::tier::{Line, Lines, Listed, Usage, Wanted};
 
 impl Disk {
     /// The keys that have a state, doubted ones too.
     pub fn list(&self) -> io::Result<Vec<Listed>> {
         let mut lines = Vec::new();
-        self.walk(|dir| {
-            lines.extend(file::read_small(&dir.join("state.json"))?.and_then(|bytes| line(dir, &bytes)));
-            Ok(())
-        })?;
+        self.lines(|listed| lines.push(listed))?;
         Ok(lines)
+    }
+
+    /// A page of them.
+    pub fn page(&self, wanted: Wanted) -> io::Result<Vec<Line>> {
+        let mut page = Lines::new(wanted);
+        self.lines(|listed| page.add(listed))?;
+        Ok(page.into_lines())
+    }
+
+    fn lines(&self, mut take: impl FnMut(Listed)) -> io::Result<()> {
+        self.walk(|dir| {
+            file::read_small(&dir.join("state.json"))?.and_then(|bytes| line(dir, &bytes)).into_iter().for_each(&mut take);
+            Ok(())
+        })
     }
 
     /// Views are further names of the bodies, and not counted.

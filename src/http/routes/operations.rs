@@ -1,0 +1,292 @@
+//! What is said of each method of each URL.
+
+use http::StatusCode;
+
+use super::parameter::{self, Parameter};
+use super::words::{Answer, Body, Content, Operation};
+use super::{header, outcome, schema};
+
+/// OPTIONS of a URL whose path has the parameters `path`.
+const fn methods(id: &'static str, path: &'static [&'static [&'static Parameter]]) -> Operation {
+    Operation {
+        method: "options",
+        id,
+        word: "",
+        summary: "Says which methods there are",
+        more: "",
+        parameters: path,
+        body: None,
+        answers: &[outcome::METHODS],
+        problems: &[],
+        curl: "",
+    }
+}
+
+pub static CACHE: &[Operation] = &[
+    Operation {
+        method: "get",
+        id: "get_or_list",
+        word: "READ",
+        summary: "Lists what is cached, or with `path` reads an object",
+        more: "Without `path`: a page of what is cached, or with `source=record` of what the record holds, in the order of the \
+               names' bytes. `next` is the URL of the page after it. With `path`: the same as `/cache/{key}`, for front doors that \
+               do not let every path through.",
+        parameters: &[
+            parameter::NAMED,
+            parameter::LISTING,
+            parameter::TABLE,
+            parameter::CONDITIONS,
+            parameter::READING,
+            parameter::RANGES,
+        ],
+        body: None,
+        answers: &[
+            Answer {
+                status: StatusCode::OK,
+                what: "A page of keys, or the object that `path` names.",
+                headers: &[header::VERSION, header::BODY, header::NEXT],
+                content: Content::JsonOrBytes(schema::LISTING),
+            },
+            outcome::PART,
+            outcome::UNCHANGED,
+            outcome::ELSEWHERE,
+        ],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::RANGES],
+        curl: "curl 'http://HOST/cache?prefix=prices/&limit=100'",
+    },
+    Operation {
+        method: "head",
+        id: "head_or_telemetry",
+        word: "TELEMETRY",
+        summary: "Says in headers how much is cached, or with `path` what an object is",
+        more: "The figures of `/stats` that matter most.",
+        parameters: &[parameter::NAMED, parameter::TABLE, parameter::TABLE_LIMIT, parameter::CONDITIONS, parameter::READING],
+        body: None,
+        answers: &[
+            Answer {
+                status: StatusCode::OK,
+                what: "The figures, or what a GET of the object would say.",
+                headers: &[header::VERSION, header::BODY, header::FIGURES],
+                content: Content::Nothing,
+            },
+            outcome::UNCHANGED,
+        ],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING],
+        curl: "curl -I http://HOST/cache",
+    },
+    Operation {
+        method: "post",
+        id: "create_many",
+        word: "CREATE",
+        summary: "Caches many objects, or with `path` one",
+        more: "The body names keys or patterns (`*`, `**`, `?`, `[ab]`, `{a,b}`). What is not cached is fetched; what is, is asked for \
+               at the record. The answer comes as it is done: a line of JSON for each key, `outcome` being `created`, `refreshed`, \
+               `already`, `failed` (with `problem`) or `left` (no time), and a last line `summary`. An answer without that line broke \
+               off. The status is 200 however many keys failed.",
+        parameters: &[parameter::NAMED, parameter::CONDITIONS],
+        body: Some(Body { what: "Which keys; nothing where `path` names one.", schema: schema::BATCH }),
+        answers: &[
+            Answer {
+                status: StatusCode::OK,
+                what: "A line a key, and a summary.",
+                headers: &[header::KEEPING],
+                content: Content::Lines(schema::LINE),
+            },
+            outcome::CREATED,
+        ],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::CHANGING, outcome::FORMS],
+        curl: "curl http://HOST/cache -d '{\"patterns\": [\"prices/*.csv\"]}'",
+    },
+    Operation {
+        method: "put",
+        id: "update_named",
+        word: "UPDATE",
+        summary: "The same as PUT of `/cache/{key}`",
+        more: "",
+        parameters: &[parameter::NAMED_ONLY, parameter::CONDITIONS],
+        body: None,
+        answers: &[outcome::UPDATED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::CHANGING],
+        curl: "curl -X PUT 'http://HOST/cache?path=prices.csv'",
+    },
+    Operation {
+        method: "delete",
+        id: "evict_named",
+        word: "DELETE",
+        summary: "The same as DELETE of `/cache/{key}`",
+        more: "",
+        parameters: &[parameter::NAMED_ONLY, parameter::CONDITIONS],
+        body: None,
+        answers: &[outcome::EVICTED],
+        problems: &[outcome::ASKING, outcome::CHANGING],
+        curl: "curl -X DELETE 'http://HOST/cache?path=prices.csv'",
+    },
+    methods("cache_options", &[]),
+];
+
+pub static OBJECT: &[Operation] = &[
+    Operation {
+        method: "get",
+        id: "get_object",
+        word: "READ",
+        summary: "Reads an object according to the cache-aside pattern",
+        more: "From memory, else from the shared directory, else from the record. The key may have slashes, as they are or as `%2F`. \
+               Cache-Status says where the answer came from, Age how long ago the record confirmed it. A table (csv, json, ndjson, \
+               parquet, arrow) is answered in another format where `format` or Accept says so, and in part where `columns`, `where`, \
+               `sample`, `order_by`, `offset` and `limit` say which.",
+        parameters: &[
+            parameter::OBJECT,
+            parameter::TABLE,
+            parameter::TABLE_LIMIT,
+            parameter::CONDITIONS,
+            parameter::READING,
+            parameter::RANGES,
+        ],
+        body: None,
+        answers: &[outcome::BODY, outcome::PART, outcome::UNCHANGED, outcome::ELSEWHERE],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::RANGES],
+        curl: "curl http://HOST/cache/prices.csv\n\
+               curl 'http://HOST/cache/prices.csv?format=parquet' -o prices.parquet\n\
+               curl -G http://HOST/cache/prices.csv --data-urlencode 'where=price > 95' -d columns=cusip,price -d limit=10",
+    },
+    Operation {
+        method: "head",
+        id: "head_object",
+        word: "READ",
+        summary: "Says what an object is, without its bytes",
+        more: "",
+        parameters: &[parameter::OBJECT, parameter::TABLE, parameter::TABLE_LIMIT, parameter::CONDITIONS, parameter::READING],
+        body: None,
+        answers: &[outcome::HEAD_OF_BODY, outcome::UNCHANGED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING],
+        curl: "curl -I http://HOST/cache/prices.csv",
+    },
+    Operation {
+        method: "post",
+        id: "create_object",
+        word: "CREATE",
+        summary: "Caches an object from the record, if it is not cached",
+        more: "Takes no body: cache-api never writes data.",
+        parameters: &[parameter::OBJECT, parameter::CONDITIONS],
+        body: None,
+        answers: &[outcome::CREATED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::CHANGING],
+        curl: "curl -X POST http://HOST/cache/prices.csv",
+    },
+    Operation {
+        method: "put",
+        id: "update_object",
+        word: "UPDATE",
+        summary: "Asks the record whether an object has changed, now",
+        more: "Takes no body. Every instance on the shared directory knows within CACHE_API_MEMORY_MAX_AGE.",
+        parameters: &[parameter::OBJECT, parameter::CONDITIONS],
+        body: None,
+        answers: &[outcome::UPDATED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::CHANGING],
+        curl: "curl -X PUT http://HOST/cache/prices.csv",
+    },
+    Operation {
+        method: "delete",
+        id: "evict_object",
+        word: "DELETE",
+        summary: "Evicts an object from the cache, never from the record",
+        more: "",
+        parameters: &[parameter::OBJECT, parameter::CONDITIONS],
+        body: None,
+        answers: &[outcome::EVICTED],
+        problems: &[outcome::ASKING, outcome::CHANGING],
+        curl: "curl -X DELETE http://HOST/cache/prices.csv",
+    },
+    methods("object_options", &[parameter::OBJECT]),
+];
+
+pub static ORIGINAL: &[Operation] = &[
+    Operation {
+        method: "get",
+        id: "run_query",
+        word: "",
+        summary: "The original's API: a command on an object, or a function",
+        more: "`command` with `path`, or `function` with the function's own parameters. `create`, `update` and `delete` change what is \
+               cached, and are refused to pages of other origins.",
+        parameters: &[parameter::ORIGINAL],
+        body: None,
+        answers: &[outcome::RETURNED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::FORMS, outcome::CALLS],
+        curl: "curl 'http://HOST/cache/api/v1.0/?command=read&path=prices.csv'",
+    },
+    Operation {
+        method: "head",
+        id: "run_query_unseen",
+        word: "",
+        summary: "The same, and only the head of the answer",
+        more: "",
+        parameters: &[parameter::ORIGINAL],
+        body: None,
+        answers: &[Answer { content: Content::Nothing, ..outcome::RETURNED }],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::FORMS, outcome::CALLS],
+        curl: "curl -I 'http://HOST/cache/api/v1.0/?command=read&path=prices.csv'",
+    },
+    Operation {
+        method: "post",
+        id: "run_form",
+        word: "",
+        summary: "The same as a form",
+        more: "",
+        parameters: &[],
+        body: Some(Body { what: "The parameters of the call.", schema: schema::FORM }),
+        answers: &[outcome::RETURNED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::FORMS, outcome::CALLS],
+        curl: "curl http://HOST/cache/api/v1.0/ -d '{\"data\": {\"function\": \"echo\", \"message\": \"hello\"}}'",
+    },
+    Operation {
+        answers: &[Answer { headers: &[header::METHODS, header::KEEPING], ..outcome::METHODS }],
+        ..methods("run_options", &[])
+    },
+];
+
+/// A GET that always answers, and its HEAD.
+macro_rules! pages {
+    ($($name:ident = $id:literal, $head:literal, $options:literal, $summary:literal, $path:expr, $parameters:expr, $headers:expr, $content:expr, $problems:expr, $curl:literal;)+) => {
+        $(pub static $name: &[Operation] = &[
+            Operation {
+                method: "get",
+                id: $id,
+                word: "",
+                summary: $summary,
+                more: "",
+                parameters: $parameters,
+                body: None,
+                answers: &[Answer { status: StatusCode::OK, what: $summary, headers: $headers, content: $content }],
+                problems: $problems,
+                curl: $curl,
+            },
+            Operation {
+                method: "head",
+                id: $head,
+                word: "",
+                summary: "The same, without the body",
+                more: "",
+                parameters: $parameters,
+                body: None,
+                answers: &[Answer { status: StatusCode::OK, what: $summary, headers: $headers, content: Content::Nothing }],
+                problems: $problems,
+                curl: "",
+            },
+            methods($options, $path),
+        ];)+
+    };
+}
+
+pages! {
+    HEALTH = "health", "health_head", "health_options", "Says that the process answers, without a token", &[], &[], &[], Content::Json(schema::HEALTH), &[],
+        "curl http://HOST/health";
+    STATS = "stats", "stats_head", "stats_options", "What is held, and how many answers came from where", &[], &[], &[], Content::Json(schema::STATS), &[],
+        "curl http://HOST/stats";
+    PROBLEMS = "problems", "problems_head", "problems_options", "All kinds of problems: what each means, what to do", &[], &[parameter::PAGES], &[header::PAGE],
+        Content::Page(schema::PROBLEM_KINDS), &[], "curl http://HOST/problems";
+    PROBLEM = "problem", "problem_head", "problem_options", "One kind of problem", &[parameter::PROBLEM], &[parameter::PROBLEM, parameter::PAGES], &[header::PAGE],
+        Content::Page(schema::PROBLEM_KIND), &[outcome::NO_SUCH_PAGE], "curl http://HOST/problems/not-found";
+    OPENAPI = "openapi", "openapi_head", "openapi_options", "This document", &[], &[], &[header::KEEPING], Content::Json(schema::ANY), &[],
+        "curl http://HOST/openapi.json";
+    DOCS = "docs", "docs_head", "docs_options", "The same for people", &[], &[], &[header::PAGE], Content::Html, &[], "curl http://HOST/docs";
+}

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{PEER_COMMAND, Scope};
 
+pub mod malloc;
 pub mod serve;
 
 /// Files from a bucket or a directory, kept close and served over HTTP.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cache_api::app;
 use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
-use cache_api::cli::{Cli, Command, DoctorArguments, ServeArguments};
+use cache_api::cli::{Cli, Command, DoctorArguments, ServeArguments, malloc};
 use cache_api::config::{Config, Environment};
 use cache_api::doctor::{Level, peer};
 use cache_api::key::KeyPatterns;
@@ -39,6 +39,8 @@ fn main() -> ExitCode {
 fn command_line(environment: &Environment) -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => {
+            // Nothing has begun yet that would have to end first.
+            malloc::settle(environment);
             let config = match Config::read(environment, arguments.source.as_deref()) {
                 Ok(config) => config,
                 Err(problems) => return end(MISUSED, problems),

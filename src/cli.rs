@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{PEER_COMMAND, Scope};
 
+pub mod malloc;
 pub mod progress;
 pub mod remote;
 pub mod serve;

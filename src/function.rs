@@ -3,11 +3,16 @@
 //! A function sees the cache through a [`View`] and nothing else. Its arguments come as text and are checked once, by the
 //! [`Registry`], against its [`Spec`].
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::error::Result;
 use crate::python_value::PythonValue;
+use crate::tier::memory::{Derived, Weighed};
 
 mod argument;
 pub mod builtin;
@@ -64,27 +69,52 @@ impl Spec {
 }
 
 /// What a function answers: once as the original's API prints it, and once as JSON.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// A text, printed as it is.
     Text(String),
     /// A value, printed as JSON.
     Json(Value),
-    /// A value, printed by rules of its own.
-    Printed {
-        /// What is printed.
-        text: String,
-        /// What the text says.
-        value: PythonValue,
-    },
+    /// A value, printed by rules of its own. Shared with memory, which keeps it: it may be as long as an object.
+    Printed(Arc<Derived<Printed>>),
+}
+
+/// A value and what is printed of it.
+#[derive(Debug)]
+pub struct Printed {
+    /// What is printed.
+    pub text: String,
+    /// What the text says.
+    pub said: Said,
+}
+
+/// What a text says, in a form that takes little memory.
+#[derive(Debug)]
+pub enum Said {
+    /// This.
+    Value(PythonValue),
+    /// What this JSON says, which is read again when it is asked for: as values it takes many times as much.
+    Json(Bytes),
+}
+
+impl Weighed for Printed {
+    fn weight_bytes(&self) -> u64 {
+        let said = match &self.said {
+            Said::Value(value) => value.weight_bytes(),
+            // A body has room of its own, for as long as anybody has it.
+            Said::Json(_) => 0,
+        };
+        self.text.capacity() as u64 + said
+    }
 }
 
 impl Answer {
     /// The `value` of the original's API, always a text.
-    pub fn to_text(&self) -> String {
+    pub fn to_text(&self) -> Cow<'_, str> {
         match self {
-            Self::Text(text) | Self::Printed { text, .. } => text.clone(),
-            Self::Json(value) => value.to_string(),
+            Self::Text(text) => text.into(),
+            Self::Json(value) => value.to_string().into(),
+            Self::Printed(printed) => printed.text.as_str().into(),
         }
     }
 
@@ -93,7 +123,10 @@ impl Answer {
         match self {
             Self::Text(text) => Value::from(text.as_str()),
             Self::Json(value) => value.clone(),
-            Self::Printed { value, .. } => value.to_json(),
+            Self::Printed(printed) => match &printed.said {
+                Said::Value(value) => value.to_json(),
+                Said::Json(body) => PythonValue::from_json(body).map_or(Value::Null, |value| value.to_json()),
+            },
         }
     }
 }

@@ -10,7 +10,7 @@ use cache_api::app;
 use cache_api::cli::progress::Bar;
 use cache_api::cli::remote::Remote;
 use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
-use cache_api::cli::{Cli, Command, DoctorArguments, Reach, ServeArguments, StatsArguments, WarmArguments};
+use cache_api::cli::{Cli, Command, DoctorArguments, Reach, ServeArguments, StatsArguments, WarmArguments, malloc};
 use cache_api::config::{Config, Environment};
 use cache_api::doctor::{Level, peer};
 use cache_api::key::KeyPatterns;
@@ -41,6 +41,8 @@ fn main() -> ExitCode {
 fn command_line(environment: &Environment) -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => {
+            // Nothing has begun yet that would have to end first.
+            malloc::settle(environment);
             let config = match Config::read(environment, arguments.source.as_deref()) {
                 Ok(config) => config,
                 Err(problems) => return end(MISUSED, problems),

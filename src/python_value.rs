@@ -73,18 +73,27 @@ impl PythonValue {
         }
     }
 
-    /// Bytes on the heap, this value's own place included.
+    /// Bytes on the heap, this value's own place included, and what an allocator takes besides for each piece.
     pub fn weight_bytes(&self) -> u64 {
         let heap: u64 = match self {
             Self::None | Self::Bool(_) | Self::Int(_) | Self::Float(_) => 0,
-            Self::LongInt(text) | Self::Str(text) => text.len() as u64,
-            Self::List(values) => values.iter().map(Self::weight_bytes).sum(),
+            Self::LongInt(text) | Self::Str(text) => piece_bytes(text.len()),
+            Self::List(values) => piece_bytes(0) + values.iter().map(Self::weight_bytes).sum::<u64>(),
             Self::Dict(items) => {
-                items.iter().map(|(key, value)| (size_of_val(key) + key.len()) as u64 + value.weight_bytes()).sum()
+                let weight =
+                    |(key, value): &(Box<str>, Self)| size_of_val(key) as u64 + piece_bytes(key.len()) + value.weight_bytes();
+                piece_bytes(0) + items.iter().map(weight).sum::<u64>()
             }
         };
         size_of::<Self>() as u64 + heap
     }
+}
+
+/// What a piece of so many bytes takes of the heap: texts of a few bytes take many times their length.
+///
+/// Source: glibc, `malloc.c`, `request2size`: a word besides, multiples of two words, four at least.
+fn piece_bytes(bytes: usize) -> u64 {
+    (bytes as u64 + 8).next_multiple_of(16).max(32)
 }
 
 impl From<Value> for PythonValue {

@@ -20,8 +20,12 @@ pub async fn rows() -> Vec<Row> {
     let in_memory = tempfile::tempdir_in("/dev/shm").expect("a directory");
     let on_disk = tempfile::tempdir().expect("a directory");
     let mut rows = Vec::new();
-    for (name, local) in [("confirmation, directory in memory", &in_memory), ("confirmation, directory on disk", &on_disk)] {
-        let target = Some(Target::MoreByAtMost(1000.0));
+    // The target is for our own time; what the disk takes to sync is not.
+    let places = [
+        ("confirmation, directory in memory", &in_memory, Some(Target::MoreByAtMost(1000.0))),
+        ("confirmation, directory on disk", &on_disk, None),
+    ];
+    for (name, local, target) in places {
         let mut row = Row::new(name, "the record's 304", Unit::Microseconds, target);
         let server = serve(&record, local.path()).await;
         let (mut ours, mut direct) = (Reader::connect(server.address()).await, Reader::connect(record.address()).await);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::cache::Cache;
-use crate::entry::{Entry, Version};
+use crate::entry::{Entry, NoRoom, Room, Version};
 use crate::error::{Cause, Error, Result};
 use crate::key::Key;
 use crate::tier::memory::{Derived, DerivedName, Kind, Weighed};
@@ -20,6 +20,14 @@ pub(super) type Value = Arc<dyn std::any::Any + Send + Sync>;
 const MAKING_FACTOR: u64 = 8;
 
 impl Cache {
+    /// Waits for room for `bytes` that are made of what memory holds, and are on their way out.
+    ///
+    /// # Errors
+    /// As [`Budget::room`](crate::entry::Budget::room).
+    pub async fn room(&self, bytes: u64) -> std::result::Result<Room, NoRoom> {
+        self.memory.budget().room(bytes).await
+    }
+
     /// A value that belongs to one version of a key: made once, off the async workers, shared and kept under the memory budget.
     ///
     /// `kind` names what is made ("table_stats"); a kind is always of one type.

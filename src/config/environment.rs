@@ -72,6 +72,11 @@ impl Environment {
         self.var(MANY_MARK).is_some_and(|most| !most.is_empty() && most != "1")
     }
 
+    /// Whether something is said to glibc's `malloc`.
+    pub fn tunes_malloc(&self) -> bool {
+        self.names().any(|name| name == "GLIBC_TUNABLES" || name.as_encoded_bytes().starts_with(b"MALLOC_"))
+    }
+
     pub(super) fn var(&self, name: &str) -> Option<&OsStr> {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str)
     }

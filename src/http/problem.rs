@@ -7,6 +7,7 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RETRY
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
+use crate::entry::NoRoom;
 use crate::error::{Error, Unlisted};
 use crate::http::{Oversize, status_header};
 use crate::key::{InvalidKey, Key};
@@ -180,6 +181,14 @@ impl Problem {
         let detail =
             format_args!("the body has more than {bytes_max} bytes; a form has a few parameters, and data is never sent here");
         Self::new(&catalogue::FORM_TOO_LARGE, detail)
+    }
+
+    /// An answer that is made of what memory holds finds no room beside it: as [`Error::Busy`], of no key.
+    pub(super) fn no_room(_: NoRoom) -> Self {
+        let detail = "there is no room in memory for this answer now, others are on their way; try again in a second";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Memory is full of answers", detail);
+        problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        problem
     }
 
     /// `text` is what was given for a key.

@@ -1,15 +1,17 @@
 //! The original's API, `/cache/api/v1.0/`: its documented answers to the letter, real status codes where it crashed or lied.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
 use crate::cache::Ask;
 use crate::function::View;
@@ -69,7 +71,7 @@ async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<R
         Call::Function { name, arguments } => {
             let view = View::new(Arc::clone(&api.cache), ask, api.frame_bytes_max);
             let value = api.functions.call(&name, &arguments, &view).await?;
-            Ok(answer(StatusCode::OK, None, &value.to_text()))
+            answer_in_room(api, &value.to_text()).await
         }
     }
 }
@@ -168,18 +170,64 @@ fn scalar(name: &str, value: &Value) -> Result<String, Problem> {
     }
 }
 
-/// The original's envelope, indented as Flask indented it.
-fn answer(status: StatusCode, path: Option<&str>, value: &str) -> Response {
-    let mut inner = Map::new();
-    inner.insert("uri".to_owned(), Value::from(URI));
-    if let Some(path) = path {
-        inner.insert("path".to_owned(), Value::from(path));
+/// The original's envelope.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    r#return: Returned<'a>,
+}
+
+#[derive(Serialize)]
+struct Returned<'a> {
+    uri: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    value: &'a str,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(path: Option<&'a str>, value: &'a str) -> Self {
+        Self { r#return: Returned { uri: URI, path, value } }
     }
-    inner.insert("value".to_owned(), Value::from(value));
+
+    /// Indented as Flask indented it.
+    fn write(&self, mut to: impl io::Write) -> io::Result<()> {
+        let mut serializer = serde_json::Serializer::with_formatter(&mut to, PrettyFormatter::with_indent(b"    "));
+        self.serialize(&mut serializer)?;
+        to.write_all(b"\n")
+    }
+}
+
+/// Counts what is written.
+struct Length(u64);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn answer(status: StatusCode, path: Option<&str>, value: &str) -> Response {
     let mut text = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
-    json!({ "return": inner }).serialize(&mut serializer).expect("JSON goes into memory");
-    text.push(b'\n');
+    Envelope::of(path, value).write(&mut text).expect("JSON goes into memory");
+    respond(status, text.into())
+}
+
+/// As [`answer`], of a value that may be as long as an object: it takes its room in memory before it is written.
+async fn answer_in_room(api: &Api, value: &str) -> Result<Response, Problem> {
+    let (envelope, mut length) = (Envelope::of(None, value), Length(0));
+    envelope.write(&mut length).expect("counting does not fail");
+    let room = api.cache.room(length.0).await.map_err(Problem::no_room)?;
+    let mut text = Vec::with_capacity(room.bytes());
+    envelope.write(&mut text).expect("JSON goes into memory");
+    Ok(respond(StatusCode::OK, room.hold(text)))
+}
+
+fn respond(status: StatusCode, text: Bytes) -> Response {
     let mut response = (status, text).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

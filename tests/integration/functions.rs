@@ -83,7 +83,8 @@ async fn a_message_comes_back_as_it_went() {
     let bench = Bench::over(&fixtures("golden"));
     for function in ["echo", "say_hello"] {
         for message in ["hello world", "", "it's \"é\"\n🎈"] {
-            assert_eq!(bench.ask(function, &[("message", message)]).await.unwrap(), Answer::Text(message.to_owned()));
+            let answer = bench.ask(function, &[("message", message)]).await.unwrap();
+            assert!(matches!(&answer, Answer::Text(text) if text == message), "{answer:?}");
         }
         let refusal = bench.refusal(function, &[("massage", "x")]).await;
         assert_eq!(refusal, format!("function `{function}`: it has no parameter `massage`; it takes `message`"));
@@ -107,7 +108,8 @@ async fn a_random_number_lies_between_its_ends() {
 #[tokio::test]
 async fn pi_has_as_many_digits_as_asked_for() {
     let bench = Bench::over(&fixtures("golden"));
-    let pi = async |digits: &str| bench.ask("pi", &[("significant_digits", digits)]).await.map(|answer| answer.to_text());
+    let pi =
+        async |digits: &str| bench.ask("pi", &[("significant_digits", digits)]).await.map(|answer| answer.to_text().into_owned());
     assert_eq!(pi("10").await.unwrap(), "3.141592653");
     assert_eq!(pi("10000").await.unwrap().len(), 10_001);
     for digits in ["0", "10001", "-1", "ten", "3.0", ""] {

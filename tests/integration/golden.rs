@@ -72,7 +72,8 @@ async fn functions_answer_as_the_original_did() {
         let mut given: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let at = given.iter().position(|(name, _)| name == "function").unwrap();
         let (_, function) = given.remove(at);
-        let value = bench.call(&function, &given).await.unwrap().to_text();
+        let value = bench.call(&function, &given).await.unwrap();
+        let value = value.to_text();
         (200, serde_json::to_vec(&json!({"return": {"uri": path, "value": value}})).unwrap())
     })
     .await;

@@ -35,6 +35,29 @@ async fn serve_says_what_it_serves_and_stops_when_it_is_asked_to() {
     assert!(end.status.success(), "{end:?}");
 }
 
+/// Serves within the memory that its budget says, whatever glibc would take: see `cli/malloc.rs`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[tokio::test]
+async fn serve_tells_malloc_to_give_memory_back_unless_somebody_has_told_it_anything() {
+    use cache_api::cli::malloc::{THRESHOLD_BYTES, VARIABLE};
+
+    let source = tempfile::tempdir().unwrap();
+    let told = [
+        (None, format!("{VARIABLE}={THRESHOLD_BYTES}")),
+        (Some(("MALLOC_ARENA_MAX", "2")), "MALLOC_ARENA_MAX=2".to_owned()),
+        (Some((VARIABLE, "1000000")), format!("{VARIABLE}=1000000")),
+        (Some(("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")), "GLIBC_TUNABLES=glibc.malloc.arena_max=2".to_owned()),
+    ];
+    for (given, expected) in told {
+        let server = Serve::start(&["--source", source.path().to_str().unwrap()], vars(given)).await;
+        let said = server.environment();
+        let said: Vec<_> =
+            said.iter().filter(|variable| variable.starts_with("MALLOC_") || variable.starts_with("GLIBC_")).collect();
+        assert_eq!(said, [&expected]);
+        assert!(server.terminate().await.status.success(), "signals reach the same process");
+    }
+}
+
 #[tokio::test]
 async fn a_directory_can_be_named_by_a_variable_and_is_overruled_by_the_flag() {
     let source = tempfile::tempdir().unwrap();

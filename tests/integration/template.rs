@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use cache_api::cli::malloc;
 use cache_api::config::{Config, Environment, Machine, ResponseMode, Switch};
 use serde::Deserialize;
 
@@ -130,6 +131,15 @@ fn the_binary_starts_with_what_the_template_sets_under_each_combination_of_param
     assert_eq!((own_network.function_deploy, own_network.response_mode), (Switch::On, ResponseMode::Buffered));
     let refresh = config(&stacks[parsed.len() - 1].functions["Refresh"]);
     assert_eq!(refresh.local_data_dir.as_deref(), Some(Path::new("/mnt/cache")));
+}
+
+/// `serve` starts anew with it; a function has it from the start.
+#[test]
+fn both_functions_tell_malloc_what_serve_does() {
+    let [stack] = <[Stack; 1]>::try_from(read(&[parameters("")])).unwrap();
+    for name in ["Api", "Refresh"] {
+        assert_eq!(stack.functions[name][malloc::VARIABLE], malloc::THRESHOLD_BYTES, "{name}");
+    }
 }
 
 /// "Function URLs do not stream inside a VPC"; without one they do, and no event reaches an instance's own disk.

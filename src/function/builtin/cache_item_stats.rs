@@ -7,10 +7,9 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::frame::stats::Stats;
 use crate::frame::{Format, codec, pandas};
-use crate::function::{Answer, Arguments, Function, Kind, Spec, View};
+use crate::function::{Answer, Arguments, Function, Kind, Printed, Said, Spec, View};
 use crate::key::Key;
-use crate::python_value::PythonValue;
-use crate::tier::memory::{Derived, Weighed};
+use crate::tier::memory::Derived;
 
 pub(super) struct CacheItemStats(Spec);
 
@@ -32,36 +31,26 @@ impl Function for CacheItemStats {
 
     async fn call(&self, arguments: &Arguments, view: &View) -> Result<Answer> {
         let key = arguments.key("key");
-        let printed = printed(key, view).await?;
-        Ok(Answer::Printed { text: printed.text.clone(), value: printed.value.clone() })
+        Ok(Answer::Printed(printed(key, view).await?))
     }
 }
 
-/// What is printed, and what it says. Kept: to print a frame means to look through it.
-struct Printed {
-    text: String,
-    value: PythonValue,
-}
-
-impl Weighed for Printed {
-    fn weight_bytes(&self) -> u64 {
-        self.text.len() as u64 + self.value.weight_bytes()
-    }
-}
-
+/// Kept: to print a frame means to look through it.
 async fn printed(key: &Key, view: &View) -> Result<Arc<Derived<Printed>>> {
     let entry = view.read(key).await?.entry;
     match Format::of(key, &entry.facts)? {
         Format::Parquet | Format::Arrow | Format::Csv | Format::Ndjson => {
             let frame = view.frame(key, &entry).await?;
-            let print = move || Printed { text: pandas::item_stats(&frame), value: Stats::of(&frame).to_json().into() };
+            let print =
+                move || Printed { text: pandas::item_stats(&frame), said: Said::Value(Stats::of(&frame).to_json().into()) };
             view.derive("cache_item_stats", key, &entry, move || Ok(print())).await
         }
         Format::Json => {
             let owned = key.clone();
             view.derive_of_body("cache_item_stats", key, &entry, move |body| {
-                let value = codec::parse_json(&owned, body)?;
-                Ok(Printed { text: value.to_str(), value })
+                let mut text = codec::parse_json(&owned, body)?.to_str();
+                text.shrink_to_fit();
+                Ok(Printed { text, said: Said::Json(body.clone()) })
             })
             .await
         }

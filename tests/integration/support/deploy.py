@@ -88,10 +88,10 @@ def create_known(cloudformation, name, document, parameters):
 def create(cloudformation, name, document, parameters):
     """The types that are refused; where there are any, nothing is made."""
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    # At most 51,200 bytes may be sent so; SAM puts the template into a bucket, from where it may have a megabyte.
+    body = json.dumps(document, separators=(",", ":"))
     try:
-        cloudformation.create_stack(
-            StackName=name, TemplateBody=json.dumps(document), Parameters=given, Capabilities=["CAPABILITY_IAM"]
-        )
+        cloudformation.create_stack(StackName=name, TemplateBody=body, Parameters=given, Capabilities=["CAPABILITY_IAM"])
     except ClientError as error:
         found = REFUSED.search(str(error))
         if not found:

@@ -94,6 +94,13 @@ impl Serve {
         open.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|path| path.to_string_lossy().contains(part))
     }
 
+    /// What it was started with, a variable a line: `NAME=value`.
+    pub fn environment(&self) -> Vec<String> {
+        let id = self.child.id().expect("a process that nobody has waited for");
+        let variables = std::fs::read(format!("/proc/{id}/environ")).expect("its environment");
+        variables.split(|byte| *byte == 0).map(|variable| String::from_utf8_lossy(variable).into_owned()).collect()
+    }
+
     /// Asks it to stop, and waits until it has.
     pub async fn terminate(self) -> End {
         self.signal("TERM").await;

@@ -135,11 +135,8 @@ impl Cache {
             Some(shared) => shared.doubt(key).await,
             None => Ok(Doubted::NobodyHeld),
         };
-        self.fills.doubt(key);
+        self.doubt_here(key);
         self.epochs.forget();
-        if let Some(held) = self.memory.held(key) {
-            held.doubt();
-        }
         written
     }
 
@@ -183,7 +180,7 @@ impl Cache {
             Some(shared) => shared.evict(key).await,
             None => Ok(Removed::NothingHeld),
         };
-        self.fills.doubt(key);
+        self.doubt_here(key);
         self.epochs.forget();
         let memory = self.memory.remove(key).await?;
         // Failed, whatever was in memory: other instances may still have it.
@@ -236,6 +233,16 @@ impl Cache {
         match &self.shared {
             Some(shared) => shared.sweep(plan).await,
             None => Ok(None),
+        }
+    }
+
+    /// Tells the flight of `key`, and what memory holds of it. Under the lock that a fill holds while it looks for this and gives memory
+    /// what it got: of each fill either the flight is told before, or what it left in memory is.
+    fn doubt_here(&self, key: &Key) {
+        let _no_fill_ends = self.floors();
+        self.fills.doubt(key);
+        if let Some(held) = self.memory.held(key) {
+            held.doubt();
         }
     }
 

@@ -253,23 +253,22 @@ impl<'a> Fill<'a> {
         let held =
             Held::new(self.key, entry, self.asked_at, Duration::ZERO, self.ask.now).vouched(self.under.grounds.token, vouchers);
         let held = Arc::new(held);
-        {
+        // A doubt of this instance waits for the lock, or its flag is raised by now: no read that begins after it finds this.
+        let keeps = {
             let mut floors = self.cache.floors();
             if floors.overtook(self.key, &seen, self.asked) {
                 return Landed::Overtaken;
             }
             floors.raise(self.key, seen.clone(), self.asked_at);
-            match self.keeping() {
-                Keeping::Kept => self.cache.memory.hold(self.key, Arc::clone(&held)),
-                Keeping::Dropped => self.let_go_of_others(held.entry.as_ref()),
+            let keeps = self.keeping() == Keeping::Kept && !self.under.doubt.is_raised();
+            if keeps {
+                self.cache.memory.hold(self.key, Arc::clone(&held));
+            } else {
+                self.let_go_of_others(held.entry.as_ref());
             }
-        }
-        // A doubt raises its flag before it looks into memory, we look after we have written there: one of us sees the other.
-        let doubted = self.under.doubt.is_raised();
-        if doubted {
-            self.cache.memory.let_go(self.key, &held);
-        }
-        let in_memory = self.cache.shared.is_none() && !doubted && !is_large && self.keeping() == Keeping::Kept;
+            keeps
+        };
+        let in_memory = self.cache.shared.is_none() && keeps && !is_large;
         let (asked, demanded, timings) = (self.asked, self.demanded, self.timings);
         Landed::Filled(Filled { held, seen, served, stored: in_shared || in_memory, demanded, failure: None, asked, timings })
     }
@@ -301,7 +300,8 @@ impl<'a> Fill<'a> {
         let seen = seen(Some(&entry));
         {
             let mut floors = self.cache.floors();
-            if floors.overtook(self.key, &seen, self.asked) {
+            // Also between the look at what is held and the question, while its body came.
+            if floors.overtook(self.key, &seen, self.asked) || !floors.admits(self.key, &seen, confirmed_at) {
                 return Landed::Overtaken;
             }
             floors.raise(self.key, seen.clone(), confirmed_at);

@@ -186,9 +186,7 @@ impl Problem {
     /// An answer that is made of what memory holds finds no room beside it: as [`Error::Busy`], of no key.
     pub(super) fn no_room(_: NoRoom) -> Self {
         let detail = "there is no room in memory for this answer now, others are on their way; try again in a second";
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Memory is full of answers", detail);
-        problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        problem
+        Self::new(&catalogue::BUSY, detail).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// `text` is what was given for a key.

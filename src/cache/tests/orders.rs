@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::poll;
 
 use super::failing_tier::Whim;
-use super::fake_record::{Asked, Gate};
+use super::fake_record::{Asked, Gate, Mood};
 use super::world::{Instance, Reading, World, body};
 use crate::cache::Served;
 
@@ -119,4 +119,22 @@ async fn a_key_whose_body_is_gone_is_asked_for_without_a_condition() {
         assert_eq!((read.served, body(&read).as_str()), (served, "1"));
     }
     assert_eq!(world.record.asked(), Asked { requests: 2, conditional: 1, bodies: 1 });
+}
+
+/// Found by the random model: a read that looks at a stale body, and stands in with it for a record that has gone meanwhile, when
+/// another read of this instance has served a newer one.
+/// Promise 6: "An instance that has served a version of a key serves no older one afterwards."
+#[tokio::test]
+async fn a_body_that_was_looked_at_before_a_newer_one_was_served_does_not_stand_in() {
+    let (world, one) = World::read_by_one().await;
+    let two = world.instance().await;
+    // Its last call before the record is asked brings the stale body.
+    let (gate, reading) = reading_held_after(&two, 5, 61_000).await;
+    assert_eq!(two.calls(), ["root_epoch", "shard_epoch", "look", "take", "look", "lift"]);
+    world.record.set("a", "2");
+    one.update("a", 61_000).await.unwrap();
+    assert_eq!(body(&two.read("a", 61_000).await.unwrap()), "2");
+    world.record.be(Mood::Down);
+    gate.release();
+    assert_eq!(body(&reading.await.unwrap().unwrap()), "2");
 }

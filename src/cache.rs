@@ -430,6 +430,16 @@ impl Cache {
         if bounds.are_crossed() { corrected.min(asked_at) } else { corrected }
     }
 
+    /// For what is served and not kept: another version that memory has is an older one, which may be answered no more. Under the
+    /// lock under which the floor was raised.
+    fn let_go_of_others(&self, key: &Key, entry: Option<&Arc<Entry>>) {
+        if let Some(other) = self.memory.held(key)
+            && other.entry.as_ref().map(|entry| &entry.version) != entry.map(|entry| &entry.version)
+        {
+            self.memory.let_go(key, &other);
+        }
+    }
+
     fn floors(&self) -> MutexGuard<'_, Floors> {
         self.floors.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -264,22 +264,13 @@ impl<'a> Fill<'a> {
             if keeps {
                 self.cache.memory.hold(self.key, Arc::clone(&held));
             } else {
-                self.let_go_of_others(held.entry.as_ref());
+                self.cache.let_go_of_others(self.key, held.entry.as_ref());
             }
             keeps
         };
         let in_memory = self.cache.shared.is_none() && keeps && !is_large;
         let (asked, demanded, timings) = (self.asked, self.demanded, self.timings);
         Landed::Filled(Filled { held, seen, served, stored: in_shared || in_memory, demanded, failure: None, asked, timings })
-    }
-
-    /// What is not kept itself is newer than what memory has of another version, and that may be answered no more.
-    fn let_go_of_others(&self, entry: Option<&Arc<Entry>>) {
-        if let Some(other) = self.cache.memory.held(self.key)
-            && other.entry.as_ref().map(|entry| &entry.version) != entry.map(|entry| &entry.version)
-        {
-            self.cache.memory.let_go(self.key, &other);
-        }
     }
 
     /// The record gave no answer: a stale entry within its time, else the error.
@@ -305,6 +296,7 @@ impl<'a> Fill<'a> {
                 return Landed::Overtaken;
             }
             floors.raise(self.key, seen.clone(), confirmed_at);
+            self.cache.let_go_of_others(self.key, Some(&entry));
         }
         let held = Arc::new(Held::new(self.key, Some(entry), confirmed_at, age, self.ask.now));
         let (asked, demanded, timings) = (self.asked, self.demanded, self.timings);

@@ -130,6 +130,7 @@ impl Cache {
             return None;
         }
         floors.raise(key, seen, confirmed_at);
+        self.let_go_of_others(key, Some(&entry));
         Some((Arc::new(Held::new(key, Some(entry), confirmed_at, age, now)), tier))
     }
 

@@ -290,3 +290,15 @@ async fn who_asks_the_tiers_alone_asks_nobody_else() {
     assert_absent(&one.demand("absent", 200, only_if_cached()).await);
     assert_eq!(one.cache.head().await.counts.not_cached, 3);
 }
+
+/// What stands in is not kept, and what memory has is older: who takes it stale gets it no more. Found by the random model.
+/// Promise 6: "An instance that has served a version of a key serves no older one afterwards."
+#[tokio::test]
+async fn what_is_older_than_what_stood_in_is_not_answered_to_whoever_takes_it_stale() {
+    let (world, one, two) = World::read_by_two().await;
+    world.record.set("a", "2");
+    assert_eq!(body(&one.read("a", 61_000).await.unwrap()), "2");
+    world.record.be(Mood::Throttling);
+    assert_eq!(body(&two.read("a", 125_000).await.unwrap()), "2");
+    assert_eq!(body(&two.demand("a", 125_000, max_stale(1_000)).await.unwrap()), "2");
+}

@@ -103,12 +103,13 @@ impl<'a> Fill<'a> {
 
     /// Steps 3 and 4 once more, then the record.
     async fn ask(mut self) -> Landed {
+        // Before what is held is looked at, which may stand in: what another read serves from now on overtakes that too.
+        self.asked = self.cache.floors().order();
         let in_hand = match self.look_again().await {
             Again::Found(held, tier) => return self.found(held, tier),
             Again::Ask(in_hand) => in_hand,
             Again::Failed(error) => return Landed::Failed(error),
         };
-        self.asked = self.cache.floors().order();
         let known = in_hand.as_ref().map(|in_hand| &in_hand.entry.version);
         let stopwatch = Stopwatch::start();
         let answer = self.cache.record.fetch(self.key, known, self.give_up_at()).await;
@@ -291,8 +292,7 @@ impl<'a> Fill<'a> {
         let seen = seen(Some(&entry));
         {
             let mut floors = self.cache.floors();
-            // Also between the look at what is held and the question, while its body came.
-            if floors.overtook(self.key, &seen, self.asked) || !floors.admits(self.key, &seen, confirmed_at) {
+            if floors.overtook(self.key, &seen, self.asked) {
                 return Landed::Overtaken;
             }
             floors.raise(self.key, seen.clone(), confirmed_at);

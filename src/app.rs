@@ -13,7 +13,7 @@ use crate::doctor::{self, Finding, Report, Scope};
 use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
-use crate::function::{Registry, builtin};
+use crate::function::{Engine, Registry, builtin};
 use crate::http::{self, Access, Api, Guard, Guarded, Reach, TokenDigest};
 use crate::key::KeyPatterns;
 use crate::record::{DirectoryRecord, Presign, Record};
@@ -260,14 +260,14 @@ async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
 }
 
 fn service_over(cache: Arc<Cache>, presign: Links, config: &Config, reach: Reach) -> Service {
-    let functions = Arc::new(Registry::new(builtin::all()));
+    let engine = Engine::new(Arc::clone(&cache), Registry::new(builtin::all()), config.memory_budget_bytes);
     let access = Access {
         reach,
         token: config.api_token.as_ref().map(|token| TokenDigest::of(token.reveal())),
         origins: config.cors_origins.clone(),
         requests_max: (reach != Reach::Gateway).then_some(REQUESTS_MAX),
     };
-    let router = http::router(Api { cache, functions, frame_bytes_max: config.memory_budget_bytes, presign });
+    let router = http::router(Api { cache, engine, frame_bytes_max: config.memory_budget_bytes, presign });
     Guard::new(access).layer(router)
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,11 +17,15 @@ use crate::tier::memory::{Derived, Weighed};
 
 mod argument;
 pub mod builtin;
+mod engine;
 mod registry;
+mod seen;
 mod view;
 
-pub use argument::{Arguments, Kind, Parameter};
+pub use argument::{Arguments, Given, Kind, Parameter};
+pub use engine::Engine;
 pub use registry::Registry;
+pub use seen::Seen;
 pub use view::View;
 
 /// Something with a name that runs on the cache.
@@ -45,12 +50,66 @@ pub struct Spec {
     pub doc: String,
     /// What it takes, in the order to show it in.
     pub parameters: Vec<Parameter>,
+    /// What it is written in.
+    pub language: Language,
+    /// What tells it from what it was before it was changed: the version of its file, or of this program. What it answered before
+    /// is no answer of the new one.
+    pub version: String,
+    /// How what it answers is kept.
+    pub retention: Retention,
+}
+
+/// What a function is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Rust: it comes with the service.
+    BuiltIn,
+    /// A SELECT in a file.
+    Sql,
+    /// Python's syntax, in a file.
+    Python,
+}
+
+/// How the answers of a function are kept: while everything that it read is as it was, and no longer than this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// Not at all: it uses chance or time, or costs less than keeping.
+    #[default]
+    Nowhere,
+    /// In memory, `calls_max` different calls at most.
+    Memory {
+        /// As many as the memory has room for, where there is none.
+        calls_max: Option<u64>,
+    },
+    /// In memory and in the shared tier, for `max_age` at most.
+    Tiers {
+        /// As long as it is true, where there is none.
+        max_age: Option<Duration>,
+    },
+}
+
+impl Language {
+    /// The name it is told by: `builtin`, `sql`, `python`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "builtin",
+            Self::Sql => "sql",
+            Self::Python => "python",
+        }
+    }
 }
 
 impl Spec {
-    /// A function that takes nothing yet; see [`Spec::takes`].
+    /// A function that comes with the service, takes nothing yet and keeps nothing; see [`Spec::takes`].
     pub fn new(name: impl Into<String>, doc: impl Into<String>) -> Self {
-        Self { name: name.into(), doc: doc.into(), parameters: Vec::new() }
+        Self {
+            name: name.into(),
+            doc: doc.into(),
+            parameters: Vec::new(),
+            language: Language::BuiltIn,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            retention: Retention::Nowhere,
+        }
     }
 
     /// Adds a parameter that every call must give.
@@ -62,7 +121,7 @@ impl Spec {
 
     /// Adds a parameter that is `default` where a call does not give it.
     #[must_use]
-    pub fn takes_or(mut self, name: impl Into<String>, kind: Kind, default: impl Into<String>, doc: impl Into<String>) -> Self {
+    pub fn takes_or(mut self, name: impl Into<String>, kind: Kind, default: impl Into<Value>, doc: impl Into<String>) -> Self {
         self.parameters.push(Parameter { name: name.into(), kind, default: Some(default.into()), doc: doc.into() });
         self
     }

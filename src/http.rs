@@ -7,7 +7,7 @@ use http::Extensions;
 
 use crate::cache::{Ask, Cache};
 use crate::freshness::{Deadline, Moment, Timestamp};
-use crate::function::Registry;
+use crate::function::Engine;
 use crate::record::Presign;
 
 mod batch;
@@ -55,7 +55,7 @@ pub struct Api {
     /// The cache.
     pub cache: Arc<Cache>,
     /// What runs on it.
-    pub functions: Arc<Registry>,
+    pub engine: Arc<Engine>,
     /// The largest frame a function may ask for, in bytes.
     pub frame_bytes_max: u64,
     /// Makes links to what does not fit a front door; `None` where that is not done.

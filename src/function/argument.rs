@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::error::{Error, Result};
 use crate::function::Spec;
 use crate::key::{InvalidKey, Key};
@@ -15,7 +17,7 @@ pub struct Parameter {
     /// What is taken.
     pub kind: Kind,
     /// What is taken where a call gives nothing; `None` where it must give something.
-    pub default: Option<String>,
+    pub default: Option<Value>,
     /// One sentence on what it is.
     pub doc: String,
 }
@@ -36,6 +38,19 @@ pub enum Kind {
     },
     /// A finite number.
     Float,
+    /// `true` or `false`.
+    Boolean,
+    /// Any value that JSON has; what comes as a text is that text.
+    Any,
+}
+
+/// What a call gives for a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// As it stands in a query: whether it is a number is for the parameter to say.
+    Text(String),
+    /// As it stands in a JSON document.
+    Value(Value),
 }
 
 impl fmt::Display for Kind {
@@ -45,6 +60,8 @@ impl fmt::Display for Kind {
             Self::Key => f.write_str("the name of an object"),
             Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::Float => f.write_str("a finite number"),
+            Self::Boolean => f.write_str("`true` or `false`"),
+            Self::Any => f.write_str("any value"),
         }
     }
 }
@@ -59,6 +76,8 @@ enum Argument {
     Key(Key),
     Integer(i64),
     Float(f64),
+    Boolean(bool),
+    Any(Value),
 }
 
 impl Arguments {
@@ -66,7 +85,7 @@ impl Arguments {
     ///
     /// # Errors
     /// `InvalidArgument` where something is missing, too much, given twice or not of its kind; it says what fits.
-    pub fn parse(spec: &Spec, given: &[(String, String)], parse_key: impl Fn(&str) -> Result<Key, InvalidKey>) -> Result<Self> {
+    pub fn parse(spec: &Spec, given: &[(String, Given)], parse_key: impl Fn(&str) -> Result<Key, InvalidKey>) -> Result<Self> {
         let invalid = |reason: String| Error::InvalidArgument { function: spec.name.clone(), reason };
         if let Some((name, _)) = given.iter().find(|(name, _)| spec.parameters.iter().all(|parameter| parameter.name != *name)) {
             let names: Vec<String> = spec.parameters.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
@@ -76,19 +95,18 @@ impl Arguments {
         let mut arguments = HashMap::with_capacity(spec.parameters.len());
         for parameter in &spec.parameters {
             let Parameter { name, kind, default, .. } = parameter;
-            let mut values = given.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
-            let value = values.next().or(default.as_deref());
+            let mut values = given.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
+            let default = default.clone().map(Given::Value);
+            let value = values.next().or(default.as_ref());
             let value = value.ok_or_else(|| invalid(format!("`{name}` is missing; it takes {kind}")))?;
             if values.next().is_some() {
                 return Err(invalid(format!("`{name}` is given twice")));
             }
-            let argument = match kind {
-                Kind::Text => Some(Argument::Text(value.to_owned())),
-                Kind::Key => Some(Argument::Key(parse_key(value).map_err(|rule| invalid(format!("`{name}`: {rule}")))?)),
-                Kind::Integer { min, max } => {
-                    value.parse().ok().filter(|integer| (min..=max).contains(&integer)).map(Argument::Integer)
+            let argument = match (kind, value) {
+                (Kind::Key, Given::Text(text) | Given::Value(Value::String(text))) => {
+                    Some(Argument::Key(parse_key(text).map_err(|rule| invalid(format!("`{name}`: {rule}")))?))
                 }
-                Kind::Float => value.parse().ok().filter(|float: &f64| float.is_finite()).map(Argument::Float),
+                _ => kind.take(value),
             };
             let argument = argument.ok_or_else(|| invalid(format!("`{name}` takes {kind}")))?;
             arguments.insert(name.clone(), argument);
@@ -128,9 +146,59 @@ impl Arguments {
         }
     }
 
+    /// The argument of a parameter of kind `Boolean`.
+    pub fn boolean(&self, name: &str) -> bool {
+        match self.of(name) {
+            Argument::Boolean(boolean) => *boolean,
+            other => unfit(name, other),
+        }
+    }
+
+    /// The argument of any parameter as JSON has it.
+    pub fn value(&self, name: &str) -> Value {
+        match self.of(name) {
+            Argument::Text(text) => text.as_str().into(),
+            Argument::Key(key) => key.as_str().into(),
+            Argument::Integer(integer) => (*integer).into(),
+            Argument::Float(float) => (*float).into(),
+            Argument::Boolean(boolean) => (*boolean).into(),
+            Argument::Any(value) => value.clone(),
+        }
+    }
+
     fn of(&self, name: &str) -> &Argument {
         self.0.get(name).expect("a function asks for the parameters that its spec names")
     }
+}
+
+impl Kind {
+    /// The argument that `given` is; `None` where it is none of this kind. Keys are made elsewhere.
+    fn take(self, given: &Given) -> Option<Argument> {
+        match (self, given) {
+            (Self::Text, Given::Text(text) | Given::Value(Value::String(text))) => Some(Argument::Text(text.clone())),
+            // A text may look like a number: an original's caller wrote {"message": 5}.
+            (Self::Text, Given::Value(Value::Number(number))) => Some(Argument::Text(number.to_string())),
+            (Self::Text, Given::Value(Value::Bool(boolean))) => Some(Argument::Text(boolean.to_string())),
+            (Self::Integer { .. }, Given::Text(text) | Given::Value(Value::String(text))) => self.integer(text.parse().ok()?),
+            (Self::Integer { .. }, Given::Value(value)) => self.integer(value.as_i64()?),
+            (Self::Float, Given::Text(text) | Given::Value(Value::String(text))) => float(text.parse().ok()?),
+            (Self::Float, Given::Value(value)) => float(value.as_f64()?),
+            (Self::Boolean, Given::Text(text) | Given::Value(Value::String(text))) => text.parse().ok().map(Argument::Boolean),
+            (Self::Boolean, Given::Value(value)) => value.as_bool().map(Argument::Boolean),
+            (Self::Any, Given::Text(text)) => Some(Argument::Any(text.as_str().into())),
+            (Self::Any, Given::Value(value)) => Some(Argument::Any(value.clone())),
+            (Self::Text | Self::Key, _) => None,
+        }
+    }
+
+    fn integer(self, integer: i64) -> Option<Argument> {
+        let Self::Integer { min, max } = self else { return None };
+        (min..=max).contains(&integer).then_some(Argument::Integer(integer))
+    }
+}
+
+fn float(float: f64) -> Option<Argument> {
+    float.is_finite().then_some(Argument::Float(float))
 }
 
 fn unfit(name: &str, argument: &Argument) -> ! {
@@ -148,7 +216,7 @@ mod tests {
             .takes("count", Kind::Integer { min: 1, max: 9 }, "A count.")
             .takes_or("part", Kind::Float, "0.5", "A part.")
             .takes_or("note", Kind::Text, "", "A note.");
-        let given: Vec<(String, String)> = given.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let given: Vec<(String, Given)> = given.iter().map(|&(name, value)| (name.into(), Given::Text(value.into()))).collect();
         let parsed = Arguments::parse(&spec, &given, |text| Key::parse(text, &Prefix::default()));
         parsed.map_err(|error| error.to_string())
     }

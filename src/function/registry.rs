@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::function::{Answer, Arguments, Function, Spec, View};
+use crate::function::{Answer, Arguments, Function, Given, Spec, View};
 
 /// The functions that can be called.
 pub struct Registry {
@@ -25,7 +25,7 @@ impl Registry {
     ///
     /// # Errors
     /// `UnknownFunction`, `InvalidArgument`, and what the function says.
-    pub async fn call(&self, name: &str, given: &[(String, String)], view: &View) -> Result<Answer> {
+    pub async fn call(&self, name: &str, given: &[(String, Given)], view: &View) -> Result<Answer> {
         let Some(function) = self.functions.get(name) else {
             let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
             return Err(Error::UnknownFunction { name: name.to_owned(), known: known.join(", ") });

@@ -11,22 +11,27 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 #[cfg(feature = "frames")]
 use crate::frame::{Format, Frame, Source};
+use crate::function::{Engine, Seen};
 use crate::key::{InvalidKey, Key};
 use crate::tier::memory::{Derived, Weighed};
 
 /// What one call sees of the cache, as of one moment and until one deadline.
 #[derive(Clone)]
 pub struct View {
-    cache: Arc<Cache>,
+    engine: Arc<Engine>,
     ask: Ask,
-    #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "only frames are bounded by it"))]
-    frame_bytes_max: u64,
+    seen: Arc<Seen>,
 }
 
 impl View {
-    /// Shows `cache` as of `ask`. A frame larger than `frame_bytes_max` is refused; the memory budget is a good bound.
-    pub fn new(cache: Arc<Cache>, ask: Ask, frame_bytes_max: u64) -> Self {
-        Self { cache, ask, frame_bytes_max }
+    /// Shows the cache of `engine` as of `ask`, to a call that has read nothing yet.
+    pub fn new(engine: Arc<Engine>, ask: Ask) -> Self {
+        Self { engine, ask, seen: Arc::default() }
+    }
+
+    /// What was read through this and its clones.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Parses the name of an object.
@@ -34,20 +39,29 @@ impl View {
     /// # Errors
     /// The rule of a key that `text` breaks.
     pub fn key(&self, text: &str) -> Result<Key, InvalidKey> {
-        self.cache.key(text)
+        self.cache().key(text)
     }
 
-    /// Reads an object through the cache.
+    /// Reads an object through the cache; the same version of it each time.
     ///
     /// # Errors
     /// `NotFound`, and what the record says.
     pub async fn read(&self, key: &Key) -> Result<Read> {
-        self.cache.read(key, self.ask).await
+        let absent = || Error::NotFound { key: key.clone(), remembered_for: None };
+        if let Some(seen) = self.seen.object(key) {
+            return seen.ok_or_else(absent);
+        }
+        let read = match self.cache().read(key, self.ask).await {
+            Ok(read) => Some(read),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        self.seen.note(key, read).ok_or_else(absent)
     }
 
     /// The names of what is cached, in order.
     pub async fn keys(&self) -> Vec<String> {
-        self.cache.list().await.into_iter().map(|line| line.key).collect()
+        self.cache().list().await.into_iter().map(|line| line.key).collect()
     }
 
     /// An entry in columns: parsed once a version, off the async workers.
@@ -57,7 +71,7 @@ impl View {
     #[cfg(feature = "frames")]
     pub async fn frame(&self, key: &Key, entry: &Arc<Entry>) -> Result<Arc<Derived<Frame>>> {
         let format = Format::of(key, &entry.facts)?;
-        let (owned, frame_bytes_max) = (key.clone(), self.frame_bytes_max);
+        let (owned, frame_bytes_max) = (key.clone(), self.engine.frame_bytes_max());
         let parse = move |body: &Bytes| Source { key: &owned, format, body, frame_bytes_max }.frame();
         self.derive_of_body(Frame::KIND, key, entry, parse).await
     }
@@ -75,7 +89,7 @@ impl View {
         entry: &Entry,
         make: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
-        self.in_time(key, self.cache.derive(kind, key, &entry.version, make)).await
+        self.in_time(key, self.cache().derive(kind, key, &entry.version, make)).await
     }
 
     /// The same of a value that is made of the body, which is brought into memory for it.
@@ -89,7 +103,11 @@ impl View {
         entry: &Arc<Entry>,
         make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
-        self.in_time(key, self.cache.derive_of_body(kind, key, entry, self.ask.deadline, make)).await
+        self.in_time(key, self.cache().derive_of_body(kind, key, entry, self.ask.deadline, make)).await
+    }
+
+    fn cache(&self) -> &Arc<Cache> {
+        self.engine.cache()
     }
 
     async fn in_time<T>(&self, key: &Key, answer: impl Future<Output = Result<T>> + Send) -> Result<T> {

@@ -1,7 +1,6 @@
 //! The original's API, `/cache/api/v1.0/`: its documented answers to the letter, real status codes where it crashed or lied.
 
 use std::io;
-use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +13,7 @@ use serde_json::ser::PrettyFormatter;
 use serde_json::value::RawValue;
 
 use crate::cache::Ask;
-use crate::function::View;
+use crate::function::Given;
 use crate::http::form::Members;
 use crate::http::problem::{NOTHING_HELD, Problem};
 use crate::http::{Api, ask, form, incoming, target, telemetry};
@@ -69,8 +68,8 @@ async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<R
     match Call::parse(parameters)? {
         Call::Command { command, path } => run_command(api, &command, path, ask).await,
         Call::Function { name, arguments } => {
-            let view = View::new(Arc::clone(&api.cache), ask, api.frame_bytes_max);
-            let value = api.functions.call(&name, &arguments, &view).await?;
+            let given: Vec<_> = arguments.into_iter().map(|(name, text)| (name, Given::Text(text))).collect();
+            let value = api.engine.call(&name, &given, ask).await?;
             answer_in_room(api, &value.to_text()).await
         }
     }

@@ -8,7 +8,7 @@ use cache_api::cache::{Ask, Cache};
 use cache_api::entry::Budget;
 use cache_api::error::{Error, Result};
 use cache_api::freshness::{Moment, Policy, Timestamp};
-use cache_api::function::{Answer, Registry, View, builtin};
+use cache_api::function::{Answer, Engine, Given, Registry, View, builtin};
 use cache_api::record::DirectoryRecord;
 use cache_api::tier::MemoryTier;
 use serde_json::{Value, json};
@@ -19,8 +19,7 @@ const BUDGET_BYTES: u64 = 64 << 20;
 
 /// A cache over a directory, and the functions.
 pub struct Bench {
-    cache: Arc<Cache>,
-    registry: Registry,
+    engine: Arc<Engine>,
 }
 
 impl Bench {
@@ -28,13 +27,13 @@ impl Bench {
     pub fn over(folder: &Path) -> Self {
         let record = DirectoryRecord::open(folder, Budget::new(BUDGET_BYTES)).unwrap();
         let cache = Cache::new(MemoryTier::new(BUDGET_BYTES), None, Arc::new(record), Policy::default());
-        Self { cache, registry: Registry::new(builtin::all()) }
+        Self { engine: Engine::new(cache, Registry::new(builtin::all()), BUDGET_BYTES) }
     }
 
     /// Calls a function with arguments as they come from a query.
     pub async fn call(&self, function: &str, given: &[(String, String)]) -> Result<Answer> {
-        let view = View::new(Arc::clone(&self.cache), ask(), BUDGET_BYTES);
-        self.registry.call(function, given, &view).await
+        let given: Vec<_> = given.iter().cloned().map(|(name, text)| (name, Given::Text(text))).collect();
+        self.engine.call(function, &given, ask()).await
     }
 
     async fn ask(&self, function: &str, given: &[(&str, &str)]) -> Result<Answer> {
@@ -70,7 +69,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 async fn the_functions_are_those_that_are_documented() {
     let bench = Bench::over(&fixtures("golden"));
     let names = ["cache_item_stats", "echo", "filelist", "pi", "random_number", "say_hello", "stats_cache", "stats_cache_item"];
-    assert_eq!(bench.registry.specs().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), names);
+    assert_eq!(bench.engine.registry().specs().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), names);
     let listed = bench.ask("filelist", &[]).await.unwrap();
     assert_eq!(listed.to_json(), json!(names));
     assert_eq!(listed.to_text(), listed.to_json().to_string());
@@ -216,11 +215,11 @@ async fn what_cannot_be_computed_on_says_why_and_the_next_call_works() {
 #[tokio::test]
 async fn a_call_whose_time_is_up_waits_no_longer() {
     let bench = Bench::over(&fixtures("golden"));
-    let view = View::new(Arc::clone(&bench.cache), ask(), BUDGET_BYTES);
+    let view = View::new(Arc::clone(&bench.engine), ask());
     let key = view.key("bonds.parquet").unwrap();
     let entry = view.read(&key).await.unwrap().entry;
     let late = Ask { deadline: ask().now.monotonic, ..ask() };
-    let late = View::new(Arc::clone(&bench.cache), late, BUDGET_BYTES);
+    let late = View::new(Arc::clone(&bench.engine), late);
     let Err(error) = late.frame(&key, &entry).await else { panic!("there was no time") };
     assert!(matches!(error, Error::Deadline { .. }), "{error}");
     assert_eq!(view.frame(&key, &entry).await.unwrap().table().height(), 781);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cache_api::cache::Cache;
 use cache_api::entry::Budget;
 use cache_api::freshness::Policy;
-use cache_api::function::{Registry, builtin};
+use cache_api::function::{Engine, Registry, builtin};
 use cache_api::http::{Api, router};
 use cache_api::record::DirectoryRecord;
 use cache_api::tier::MemoryTier;
@@ -310,8 +310,8 @@ async fn a_body_for_which_there_is_no_room_is_answered_503_with_retry_after() {
     let budget = Budget::new(16 << 20);
     let record = DirectoryRecord::open(source.path(), Arc::clone(&budget)).unwrap();
     let cache = Cache::new(MemoryTier::within(Arc::clone(&budget)), None, Arc::new(record), Policy::default());
-    let functions = Arc::new(Registry::new(builtin::all()));
-    let service = router(Api { cache, functions, frame_bytes_max: 1 << 20, presign: None });
+    let engine = Engine::new(Arc::clone(&cache), Registry::new(builtin::all()), 1 << 20);
+    let service = router(Api { cache, engine, frame_bytes_max: 1 << 20, presign: None });
     let ask = |name: &str| {
         let request = Request::builder().uri(format!("/cache/{name}")).body(Body::empty()).unwrap();
         service.clone().oneshot(request)

@@ -280,6 +280,7 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::Deadline { .. } | Error::NotListed { why: Unlisted::Deadline, .. } => {
             (&catalogue::DEADLINE, "try again; it may be cached by then")
         }
+        Error::NotListed { why: Unlisted::TooMany, .. } => (&catalogue::TOO_MANY_NAMES, "ask for fewer, by a longer prefix"),
         Error::NotWritten { .. } | Error::Tier { .. } => {
             (&catalogue::NOT_WRITTEN, "try again; the operator looks at LOCAL_DATA_DIR")
         }
@@ -287,6 +288,8 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::Unparsable { .. } => (&catalogue::UNPARSABLE, "mend it in the record; its bytes are at /cache/KEY"),
         Error::BadSlice { .. } => (&catalogue::BAD_PARAMETER, "mend the query"),
         Error::UnknownFunction { .. } => (&catalogue::UNKNOWN_FUNCTION, "call one of these"),
+        Error::BadAnswer { .. } => (&catalogue::BAD_ANSWER, "ask for another form, or mend the function"),
+        Error::BadFunction { .. } => (&catalogue::BAD_FUNCTION, "mend its file"),
         Error::InvalidArgument { .. } => (&catalogue::INVALID_ARGUMENT, "mend the call"),
         Error::FunctionFailed { .. } => (&catalogue::FUNCTION_FAILED, "look at this service's log"),
     }
@@ -312,6 +315,8 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::NotListed { .. }
         | Error::Tier { .. }
         | Error::UnknownFunction { .. }
+        | Error::BadAnswer { .. }
+        | Error::BadFunction { .. }
         | Error::InvalidArgument { .. }
         | Error::FunctionFailed { .. } => None,
     }

@@ -40,6 +40,7 @@ mod whole;
 
 pub use answer::{Ask, Read, Served, Timings};
 pub use counters::Counts;
+pub(crate) use flight::Flights;
 pub use guard::RecordHealth;
 pub use names::Names;
 pub use page::{CacheLine, CachePage, RecordLine, RecordPage};
@@ -47,7 +48,6 @@ pub use page::{CacheLine, CachePage, RecordLine, RecordPage};
 use counters::Counters;
 use epochs::Epochs;
 use fill::{Fill, Filled, Landed, Under};
-use flight::Flights;
 use floor::Floors;
 use guard::{Admission, Guard};
 use look::{Grounds, Sight};

@@ -235,6 +235,10 @@ pub enum Unlisted {
     Deadline,
     /// There are more than anybody reads. Ask for fewer.
     TooMany,
+    /// The caller did not want the record to be asked. Let it be asked.
+    NotAsked,
+    /// Memory is full of what is under way. Try again in a second.
+    NoRoom,
 }
 
 impl fmt::Display for Unlisted {
@@ -244,6 +248,8 @@ impl fmt::Display for Unlisted {
             Self::Throttled => "it asks for fewer requests",
             Self::Unreachable => "it cannot be reached",
             Self::Deadline => "there was not enough time",
+            Self::NotAsked => "it was not to be asked",
+            Self::NoRoom => "there is no room in memory for it now",
             Self::TooMany => "it has too many objects below this name",
         })
     }

@@ -1,7 +1,7 @@
 //! What runs on the cache: named functions with typed parameters. Knows no HTTP.
 //!
 //! A function sees the cache through a [`View`] and nothing else. Its arguments come as text and are checked once, by the
-//! [`Registry`], against its [`Spec`].
+//! [`Engine`], against its [`Spec`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ pub mod builtin;
 mod compile;
 mod engine;
 mod registry;
+mod result;
 mod seen;
 mod view;
 
@@ -33,6 +34,7 @@ pub use argument::{Arguments, Given, Kind, Parameter};
 pub use compile::{Compile, SourceFile};
 pub use engine::Engine;
 pub use registry::{Directory, Registry, is_function_name};
+pub use result::{Called, Origin};
 pub use seen::{Inputs, Listing, Seen};
 pub use view::View;
 
@@ -179,6 +181,27 @@ impl Weighed for Printed {
 }
 
 impl Answer {
+    /// What it takes of memory, but for what has taken its room already.
+    fn own_bytes(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.capacity() as u64,
+            Self::Json(value) => json_bytes(value),
+            Self::Printed(_) => 0,
+            #[cfg(feature = "frames")]
+            Self::Table(_) => 0,
+        }
+    }
+
+    /// What it keeps alive that has taken its room already.
+    fn held_bytes(&self) -> u64 {
+        match self {
+            Self::Text(_) | Self::Json(_) => 0,
+            Self::Printed(printed) => printed.weight_bytes(),
+            #[cfg(feature = "frames")]
+            Self::Table(frame) => frame.weight_bytes(),
+        }
+    }
+
     /// The `value` of the original's API, always a text. Of a long table it takes long.
     ///
     /// # Errors
@@ -209,6 +232,20 @@ impl Answer {
             Self::Table(frame) => serde_json::from_slice(&rows(frame)?).map_err(|error| bad_answer(&error))?,
         })
     }
+}
+
+/// What a value takes of memory: each has its place, and each name and text a piece of the heap.
+fn json_bytes(value: &Value) -> u64 {
+    const PIECE_BYTES: u64 = 32;
+    let within = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => PIECE_BYTES + text.len() as u64,
+        Value::Array(values) => values.iter().map(json_bytes).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| 2 * PIECE_BYTES + name.len() as u64 + json_bytes(value)).sum()
+        }
+    };
+    size_of::<Value>() as u64 + within
 }
 
 #[cfg(feature = "frames")]

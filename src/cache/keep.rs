@@ -7,7 +7,8 @@ use crate::cache::Cache;
 use crate::cache::derive::{Value, making_failed};
 use crate::entry::{NoRoom, Version};
 use crate::error::{Error, Result};
-use crate::key::Key;
+use crate::freshness::Timestamp;
+use crate::key::{Key, Prefix};
 use crate::tier::memory::{Derived, DerivedName, Kind, Weighed};
 
 impl Cache {
@@ -34,7 +35,8 @@ impl Cache {
                 return Ok(value as Value);
             }
             let value = make.await?;
-            Ok(cache.keep(kept_under, value).await? as Value)
+            let room = cache.room(value.weight_bytes()).await.map_err(|_| Error::Busy { key: kept_under.key.clone() })?;
+            Ok(cache.memory.keep_derived(kept_under, value, room) as Value)
         });
         let value = place.end.await.ok_or_else(|| making_failed(name.kind.name, "the making was cut short"))??;
         Ok(value.downcast().expect("a kind is always of one type"))
@@ -49,13 +51,35 @@ impl Cache {
         Ok(Arc::new(Derived::within(value, room)))
     }
 
-    /// Keeps `value` in place of what was kept under `name`.
+    /// The value of this kind that is kept, and is of no one version.
+    pub fn kept<T: Weighed>(&self, kind: impl Into<Kind>) -> Option<Arc<Derived<T>>> {
+        self.memory.derived(&of_no_key(kind.into()))
+    }
+
+    /// Keeps a value that is of no one version in place of the one of its kind that was kept; as long as memory has no better use
+    /// for the room.
     ///
     /// # Errors
-    /// `Busy`.
-    pub(super) async fn keep<T: Weighed>(&self, name: DerivedName, value: T) -> Result<Arc<Derived<T>>> {
-        let busy = |_| Error::Busy { key: name.key.clone() };
-        let room = self.room(value.weight_bytes()).await.map_err(busy)?;
-        Ok(self.memory.keep_derived(name, value, room))
+    /// As [`Cache::hold`]; then none is kept.
+    pub async fn keep<T: Weighed>(&self, kind: impl Into<Kind>, value: T) -> std::result::Result<Arc<Derived<T>>, NoRoom> {
+        let name = of_no_key(kind.into());
+        match self.room(value.weight_bytes()).await {
+            Ok(room) => Ok(self.memory.keep_derived(name, value, room)),
+            Err(none) => {
+                self.memory.let_go_of_derived(name);
+                Err(none)
+            }
+        }
     }
+
+    /// Lets go of the value of this kind that is of no one version.
+    pub fn let_go(&self, kind: impl Into<Kind>) {
+        self.memory.let_go_of_derived(of_no_key(kind.into()));
+    }
+}
+
+/// The name of what is of no key. Memory has names of derived values with keys only; no such kind is of a key as well.
+pub(super) fn of_no_key(kind: Kind) -> DerivedName {
+    let key = Key::parse("none", &Prefix::default()).expect("four letters");
+    DerivedName { kind, key, version: Version { etag: "".into(), last_modified: Timestamp::default() } }
 }

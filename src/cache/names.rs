@@ -4,17 +4,17 @@
 //! key, and no longer than this instance hears of a change.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::cache::derive::{Value, making_failed};
+use crate::cache::keep::of_no_key;
 use crate::cache::{Ask, Cache};
-use crate::entry::Version;
+use crate::entry::NoRoom;
 use crate::error::{Error, Result, Unlisted};
-use crate::freshness::{Demand, Keeping, Moment, Source, Timestamp};
+use crate::freshness::{Demand, Keeping, Moment, Source};
 use crate::key::Key;
-use crate::tier::memory::{Derived, DerivedName, Kind, Weighed};
+use crate::tier::memory::{Derived, Kind, Weighed};
 
 /// Most names of one listing. More are neither a table nor a list that anybody reads, and take hundreds of requests.
 const NAMES_MAX: usize = 100_000;
@@ -58,29 +58,32 @@ impl Cache {
     /// Asks the record once for all who want it at the same time, and again after NEGATIVE_MAX_AGE or a doubt in this instance.
     ///
     /// # Errors
-    /// `NotListed`, also where there are too many; `NotCached` where the record was not to be asked, and what is known is too old.
+    /// `NotListed`, also where there are too many, no room for them, or the record was not to be asked.
     pub async fn names(self: &Arc<Self>, below: &str, ask: Ask) -> Result<Arc<Derived<Names>>> {
-        let name = self.names_name(below)?;
-        let kept = self.memory.derived::<Names>(&name).filter(|names| self.may_serve_names(names, ask));
+        let kind = self.names_kind(below);
+        let kept = self.kept::<Names>(kind.clone()).filter(|names| self.may_serve_names(names, ask));
         if let Some(names) = kept {
             return Ok(names);
         }
         if !ask.demand.admits_asking() {
-            return Err(Error::NotCached { key: name.key });
+            return Err(Error::NotListed {
+                why: Unlisted::NotAsked,
+                cause: "the caller wants nothing that is not cached".into(),
+            });
         }
         if ask.demand != Demand::default() {
             // What was asked before may not do, and what this brings may not be kept.
-            return self.list_names(&name, below, ask).await;
+            return self.list_names(kind, below, ask).await;
         }
-        let (cache, asked_for, below) = (Arc::clone(self), name.clone(), below.to_owned());
-        let place = self
-            .makings
-            .join(&name, (), |_| async move { cache.list_names(&asked_for, &below, ask).await.map(|names| names as Value) });
-        let value = place.end.await.ok_or_else(|| making_failed(name.kind.name, "the listing was cut short"))??;
+        let (cache, asked_for, below) = (Arc::clone(self), kind.clone(), below.to_owned());
+        let place = self.makings.join(&of_no_key(kind), (), |_| async move {
+            cache.list_names(asked_for, &below, ask).await.map(|names| names as Value)
+        });
+        let value = place.end.await.ok_or_else(|| making_failed("names", "the listing was cut short"))??;
         Ok(value.downcast().expect("a kind is always of one type"))
     }
 
-    async fn list_names(&self, name: &DerivedName, below: &str, ask: Ask) -> Result<Arc<Derived<Names>>> {
+    async fn list_names(&self, kind: Kind, below: &str, ask: Ask) -> Result<Arc<Derived<Names>>> {
         let (mut keys, mut mark) = (Vec::new(), None);
         loop {
             let page = self.list_record(below, mark.as_ref(), ask.deadline).await?;
@@ -96,27 +99,24 @@ impl Cache {
         keys.shrink_to_fit();
         let names = Names { keys, asked: ask.now };
         if ask.demand.keeping == Keeping::Dropped {
-            return self.hold(names).await.map_err(|_| Error::Busy { key: name.key.clone() });
+            return self.hold(names).await.map_err(no_room);
         }
-        self.keep(name.clone(), names).await
+        self.keep(kind, names).await.map_err(no_room)
     }
 
     fn may_serve_names(&self, names: &Names, ask: Ask) -> bool {
-        ask.demand.source != Source::Record && ask.demand.admits_absence(self.names_age(names, ask), self.policy.negative_max_age)
-    }
-
-    fn names_age(&self, names: &Names, ask: Ask) -> Duration {
-        ask.now.since(names.asked)
+        let age = ask.now.since(names.asked);
+        ask.demand.source != Source::Record && ask.demand.admits_absence(age, self.policy.negative_max_age)
     }
 
     /// What a listing is kept under: another name after each doubt and eviction of this instance, so that no read that begins after
     /// one has, or waits for, what was asked before it.
-    fn names_name(&self, below: &str) -> Result<DerivedName> {
+    fn names_kind(&self, below: &str) -> Kind {
         let counts = self.counters.counts();
-        let version =
-            Version { etag: format!("{}", counts.doubts + counts.evictions).into(), last_modified: Timestamp::default() };
-        // Of no key; a derived value has to have one.
-        let key = self.key("names")?;
-        Ok(DerivedName { kind: Kind { name: "names", of: Some(below.into()) }, key, version })
+        Kind { name: "names", of: Some(format!("{} {below}", counts.doubts + counts.evictions).into()) }
     }
+}
+
+fn no_room(_: NoRoom) -> Error {
+    Error::NotListed { why: Unlisted::NoRoom, cause: "memory is full of what is under way".into() }
 }

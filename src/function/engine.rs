@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use crate::cache::{Ask, Cache};
-use crate::error::Result;
-use crate::function::{Answer, Given, Registry, View};
+use crate::error::{Error, Result};
+use crate::function::result::{Called, Results};
+use crate::function::{Arguments, Given, Registry, View};
+
+/// How often a call is made anew because what it reads changes while it runs.
+const CHANGES_MAX: usize = 3;
 
 /// Runs functions on a cache.
 pub struct Engine {
     cache: Arc<Cache>,
     registry: Registry,
+    results: Results,
     #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "only frames are bounded by it"))]
     frame_bytes_max: u64,
 }
@@ -17,7 +22,7 @@ pub struct Engine {
 impl Engine {
     /// Runs `registry`'s functions on `cache`. A frame larger than `frame_bytes_max` is refused; the memory budget is a good bound.
     pub fn new(cache: Arc<Cache>, registry: Registry, frame_bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { cache, registry, frame_bytes_max })
+        Arc::new(Self { cache, registry, results: Results::default(), frame_bytes_max })
     }
 
     /// The functions there are.
@@ -28,9 +33,26 @@ impl Engine {
     /// Calls a function with arguments as they came, in any order.
     ///
     /// # Errors
-    /// `UnknownFunction`, `InvalidArgument`, and what the function says.
-    pub async fn call(self: &Arc<Self>, name: &str, given: &[(String, Given)], ask: Ask) -> Result<Answer> {
-        self.registry.call(name, given, &View::new(Arc::clone(self), ask)).await
+    /// `UnknownFunction`, `BadFunction`, `InvalidArgument`, and what the function says; `Changed` where what it reads changes again
+    /// and again while it runs.
+    pub async fn call(self: &Arc<Self>, name: &str, given: &[(String, Given)], ask: Ask) -> Result<Called> {
+        let mut changes = 0;
+        loop {
+            // Nothing of what was read before is read again.
+            let view = View::new(Arc::clone(self), ask);
+            match self.call_in(name, given, &view).await {
+                Err(Error::Changed { .. }) if changes < CHANGES_MAX => changes += 1,
+                called => return called,
+            }
+        }
+    }
+
+    /// The same as part of what `view` sees. The one place where calls are checked.
+    pub(super) async fn call_in(&self, name: &str, given: &[(String, Given)], view: &View) -> Result<Called> {
+        let function = self.registry.find(name, view).await?;
+        let arguments = Arguments::parse(function.spec(), given, |text| view.key(text))?;
+        // In a box, for a function may call another.
+        Box::pin(self.results.answer(&function, arguments, view)).await
     }
 
     pub(super) fn cache(&self) -> &Arc<Cache> {

@@ -1,10 +1,10 @@
-//! All functions by name, and the one place where calls are checked.
+//! All functions by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::function::{Answer, Arguments, Function, Given, Spec, View};
+use crate::function::{Function, Spec, View};
 
 use self::files::Files;
 
@@ -82,16 +82,6 @@ impl Registry {
             return Ok(Some(text));
         }
         Err(self.unknown(name, view).await)
-    }
-
-    /// Calls a function with arguments as they came, in any order.
-    ///
-    /// # Errors
-    /// `UnknownFunction`, `BadFunction`, `InvalidArgument`, and what the function says.
-    pub async fn call(&self, name: &str, given: &[(String, Given)], view: &View) -> Result<Answer> {
-        let function = self.find(name, view).await?;
-        let arguments = Arguments::parse(function.spec(), given, |text| view.key(text))?;
-        function.call(&arguments, view).await
     }
 
     async fn unknown(&self, name: &str, view: &View) -> Error {

@@ -57,6 +57,30 @@ pub struct Inputs {
     pub listings: Vec<(Listing, [u8; 32])>,
 }
 
+impl Inputs {
+    /// What it takes of memory.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        // Pointers, lengths, counts and a digest beside the texts.
+        const INPUT_BYTES: usize = 128;
+        let object = |(key, version): &(Key, Option<Version>)| {
+            INPUT_BYTES + key.as_str().len() + version.as_ref().map_or(0, |version| version.etag.len())
+        };
+        let listing = |(listing, _): &(Listing, [u8; 32])| INPUT_BYTES + listing.texts().map(str::len).sum::<usize>();
+        let bytes = self.objects.iter().map(object).sum::<usize>() + self.listings.iter().map(listing).sum::<usize>();
+        bytes as u64
+    }
+}
+
+impl Listing {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts = match self {
+            Self::Below(below) => std::slice::from_ref(below),
+            Self::Matching(patterns) => patterns,
+        };
+        texts.iter().map(String::as_str)
+    }
+}
+
 impl Sight {
     /// The version, or that there is none.
     pub fn version(&self) -> Option<&Version> {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::timeout_at;
 
 use crate::cache::{Ask, Cache, Names, Read};
@@ -11,13 +12,17 @@ use crate::entry::{Entry, NoRoom};
 use crate::error::{Error, Result};
 #[cfg(feature = "frames")]
 use crate::frame::{Format, Frame, Source};
-use crate::function::seen::{Listing, Sight};
+use crate::function::result::Call;
+use crate::function::seen::{Inputs, Listing, Sight};
 use crate::function::{Answer, Engine, Given, Seen};
 use crate::key::{InvalidKey, Key, KeyPatterns};
-use crate::tier::memory::{Derived, Weighed};
+use crate::tier::memory::{Derived, Kind, Weighed};
 
 /// How many calls may stand in each other: a function that calls itself ends here.
-const DEPTH_MAX: u8 = 16;
+const DEPTH_MAX: usize = 16;
+
+/// How many inputs of a result are asked for at a time.
+const LOOKS_MAX: usize = 16;
 
 /// What one call sees of the cache, as of one moment and until one deadline.
 #[derive(Clone)]
@@ -25,13 +30,15 @@ pub struct View {
     engine: Arc<Engine>,
     ask: Ask,
     seen: Arc<Seen>,
-    depth: u8,
+    /// The calls that this one is within, the outermost first.
+    within: Vec<Call>,
+    depth: usize,
 }
 
 impl View {
     /// Shows the cache of `engine` as of `ask`, to a call that has read nothing yet.
     pub fn new(engine: Arc<Engine>, ask: Ask) -> Self {
-        Self { engine, ask, seen: Arc::default(), depth: 0 }
+        Self { engine, ask, seen: Arc::default(), within: Vec::new(), depth: 0 }
     }
 
     /// What was read through this and its clones.
@@ -132,7 +139,58 @@ impl View {
             return Err(Error::FunctionFailed { function: name.to_owned(), cause });
         }
         let callee = Self { seen: Arc::new(Seen::by(Arc::clone(&self.seen))), depth: self.depth + 1, ..self.clone() };
-        self.engine.registry().call(name, given, &callee).await
+        Ok(self.engine.call_in(name, given, &callee).await?.answer)
+    }
+
+    /// Sees the same, within `call`.
+    pub(super) fn within(&self, call: &Call) -> Self {
+        let mut within = self.within.clone();
+        within.push(call.clone());
+        Self { within, ..self.clone() }
+    }
+
+    /// Whether this is within `call` already.
+    pub(super) fn is_within(&self, call: &Call) -> bool {
+        self.within.contains(call)
+    }
+
+    /// Whether all of `inputs` are current, as far as a read would tell. What this call has seen, it would see again.
+    pub(super) async fn has_still(&self, inputs: &Inputs) -> bool {
+        let mut looks = Vec::new();
+        for (key, version) in &inputs.objects {
+            if self.seen.object(key).is_none() {
+                let current = self.cache().current(key, self.ask);
+                looks.push(current.map(move |current| current.is_ok_and(|current| current == *version)).boxed());
+            }
+        }
+        // One after the other, those that memory knows; side by side, those that are asked for.
+        let mut looks = stream::iter(looks).buffer_unordered(LOOKS_MAX);
+        while let Some(is_current) = looks.next().await {
+            if !is_current {
+                return false;
+            }
+        }
+        for (listing, digest) in &inputs.listings {
+            if !self.digest(listing).await.is_ok_and(|current| current == *digest) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A value that is kept and is of no one version.
+    pub(super) fn kept<T: Weighed>(&self, kind: Kind) -> Option<Arc<Derived<T>>> {
+        self.cache().kept(kind)
+    }
+
+    /// Keeps a value that is of no one version; whether it is kept.
+    pub(super) async fn keep<T: Weighed>(&self, kind: Kind, value: T) -> bool {
+        self.cache().keep(kind, value).await.is_ok()
+    }
+
+    /// Lets go of a value that is of no one version.
+    pub(super) fn let_go(&self, kind: Kind) {
+        self.cache().let_go(kind);
     }
 
     /// A value that is made of a file of the record by waiting for others: made once a version, kept under the memory budget.
@@ -205,6 +263,20 @@ impl View {
         make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
         self.in_time(key, self.cache().derive_of_body(kind, key, entry, self.ask.deadline, make)).await
+    }
+
+    /// The digest of a listing as it is now.
+    async fn digest(&self, listing: &Listing) -> Result<[u8; 32]> {
+        match listing {
+            Listing::Below(below) => Ok(Names::digest(self.names(below).await?.keys())),
+            Listing::Matching(texts) => {
+                let patterns = KeyPatterns::parse(texts.iter().map(String::as_str));
+                // What was a pattern once is one.
+                let Ok(patterns) = patterns else { return Ok([0; 32]) };
+                let names = self.names(patterns.literal_prefix()).await?;
+                Ok(Names::digest(names.keys().iter().filter(|key| patterns.matches(key.as_str()))))
+            }
+        }
     }
 
     async fn names(&self, below: &str) -> Result<Arc<Derived<Names>>> {

@@ -46,7 +46,9 @@ impl Problem {
     pub fn of(error: &Error) -> Self {
         let (kind, advice) = judge(error);
         // That nothing is cached is what the caller asked, and no failure.
-        if kind.status.is_server_error() && !matches!(error, Error::NotCached { .. }) {
+        if kind.status.is_server_error()
+            && !matches!(error, Error::NotCached { .. } | Error::NotListed { why: Unlisted::NotAsked, .. })
+        {
             tracing::error!(%error, cause = error.cause_text(), "a request failed");
         } else {
             tracing::debug!(%error, cause = error.cause_text(), "a request was refused");
@@ -56,7 +58,7 @@ impl Problem {
         match error {
             Error::NotFound { .. } | Error::NotCached { .. } => status_header::write_failure(&mut problem.headers, error),
             Error::Throttled { .. }
-            | Error::NotListed { why: Unlisted::Throttled, .. }
+            | Error::NotListed { why: Unlisted::Throttled | Unlisted::NoRoom, .. }
             | Error::Unreachable { .. }
             | Error::Changed { .. }
             | Error::Busy { .. }
@@ -259,7 +261,7 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::NotFound { .. } => {
             (&catalogue::NOT_FOUND, "look at the name; if it was just uploaded, PUT its URL or wait a few seconds")
         }
-        Error::NotCached { .. } => {
+        Error::NotCached { .. } | Error::NotListed { why: Unlisted::NotAsked, .. } => {
             (&catalogue::NOT_CACHED, "ask without only-if-cached, or with a max-stale that lets an older answer do")
         }
         Error::Forbidden { .. } | Error::NotListed { why: Unlisted::Forbidden, .. } => {
@@ -276,7 +278,7 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::TooLarge { .. } => {
             (&catalogue::TOO_LARGE, "its bytes are at /cache/KEY; to compute on it, the operator raises CACHE_API_MEMORY_BUDGET")
         }
-        Error::Busy { .. } => (&catalogue::BUSY, "try again in a second"),
+        Error::Busy { .. } | Error::NotListed { why: Unlisted::NoRoom, .. } => (&catalogue::BUSY, "try again in a second"),
         Error::Deadline { .. } | Error::NotListed { why: Unlisted::Deadline, .. } => {
             (&catalogue::DEADLINE, "try again; it may be cached by then")
         }

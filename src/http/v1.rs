@@ -69,8 +69,8 @@ async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<R
         Call::Command { command, path } => run_command(api, &command, path, ask).await,
         Call::Function { name, arguments } => {
             let given: Vec<_> = arguments.into_iter().map(|(name, text)| (name, Given::Text(text))).collect();
-            let value = api.engine.call(&name, &given, ask).await?;
-            answer_in_room(api, &value.to_text()?).await
+            let called = api.engine.call(&name, &given, ask).await?;
+            answer_in_room(api, &called.answer.to_text()?).await
         }
     }
 }

@@ -36,6 +36,11 @@ type Values = Cache<Name, Value>;
 pub trait Weighed: Send + Sync + 'static {
     /// Bytes on the heap, bookkeeping included.
     fn weight_bytes(&self) -> u64;
+
+    /// Bytes that it keeps alive besides, which have taken their room in the budget already.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A value that was derived, and the room it takes in memory as long as anybody has it.
@@ -151,14 +156,20 @@ impl MemoryTier {
     pub fn keep_derived<T: Weighed>(&self, name: DerivedName, value: T, room: Room) -> Arc<Derived<T>> {
         let name = Name::Derived(name);
         let (weight, bookkeeping) = (value.weight_bytes(), BOOKKEEPING_BYTES + name.bytes());
+        let held = value.held_bytes();
         match room.resized(weight + bookkeeping, &self.budget) {
             Ok(room) => {
                 let value = Arc::new(Derived { value, _room: room });
-                self.values.insert(name, Value::Derived(Arc::clone(&value) as _, weight));
+                self.values.insert(name, Value::Derived(Arc::clone(&value) as _, weight + held));
                 value
             }
             Err(room) => Arc::new(Derived { value, _room: room }),
         }
+    }
+
+    /// Lets go of the derived value under `name`.
+    pub fn let_go_of_derived(&self, name: DerivedName) {
+        self.values.invalidate(&Name::Derived(name));
     }
 
     /// The most that bodies and all that is made of them may take, in bytes.

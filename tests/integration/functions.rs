@@ -33,7 +33,7 @@ impl Bench {
     /// Calls a function with arguments as they come from a query.
     pub async fn call(&self, function: &str, given: &[(String, String)]) -> Result<Answer> {
         let given: Vec<_> = given.iter().cloned().map(|(name, text)| (name, Given::Text(text))).collect();
-        self.engine.call(function, &given, ask()).await
+        self.engine.call(function, &given, ask()).await.map(|called| called.answer)
     }
 
     async fn ask(&self, function: &str, given: &[(&str, &str)]) -> Result<Answer> {

@@ -6,24 +6,23 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use tower::Layer;
 
-use crate::cache::{Cache, Head};
+use crate::cache::{Ask, Cache, Head};
 use crate::cli;
-use crate::config::{Config, RecordConfig};
+use crate::config::{Config, RecordConfig, Switch};
 use crate::doctor::{self, Finding, Report, Scope};
 use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
-use crate::function::{Engine, Registry, builtin};
+use crate::function::{Compile, Directory, Engine, Language, Outside, Registry, Spec, builtin};
 use crate::http::{self, Access, Api, Guard, Guarded, Reach, TokenDigest};
 use crate::key::KeyPatterns;
-use crate::record::{DirectoryRecord, Presign, Record};
+use crate::record::{DirectoryRecord, FunctionDeploy, Presign, Record};
 use crate::refresh::{Progress, Refresher, Warmed};
-use crate::tier::{DirectoryTier, Limits, MemoryTier, SharedTier, SweepPlan, Swept};
+use crate::tier::{DirectoryTier, Limits, MemoryTier, SharedResults, SharedTier, SweepPlan, Swept};
 
 #[cfg(feature = "aws")]
 use crate::{
-    cache::Ask,
-    config::{ResponseMode, Switch},
+    config::ResponseMode,
     doctor::Level,
     http::{Oversize, Problem, RefusedBy},
     lambda::{self, Bucket, Chores, Events, LambdaDoor, Refusal, Undone},
@@ -75,12 +74,12 @@ const REQUESTS_MAX: usize = 512;
 /// # Errors
 /// `Source`, `LocalDataDir`, `LocalBudget`, `NotBuiltIn`.
 pub async fn service(config: &Config, reach: cli::Reach) -> Result<Service, StartError> {
-    let (cache, presign) = cache(config).await?;
+    let parts = parts(config).await?;
     let reach = match reach {
         cli::Reach::Machine => Reach::Machine,
         cli::Reach::Network => Reach::Network,
     };
-    Ok(service_over(cache, presign, config, reach))
+    Ok(service_over(parts, config, reach))
 }
 
 /// Answers Lambda's events until the process ends.
@@ -89,8 +88,9 @@ pub async fn service(config: &Config, reach: cli::Reach) -> Result<Service, Star
 /// As [`service`], and `Runtime`.
 #[cfg(feature = "aws")]
 pub async fn lambda(config: &Config) -> Result<(), StartError> {
-    let (cache, presign) = cache(config).await?;
-    let mut door = LambdaDoor::new(service_over(Arc::clone(&cache), presign, config, Reach::Gateway), refuse);
+    let parts = parts(config).await?;
+    let cache = Arc::clone(&parts.cache);
+    let mut door = LambdaDoor::new(service_over(parts, config, Reach::Gateway), refuse);
     // A directory sends no events.
     if let RecordConfig::S3 { bucket, prefix, .. } = &config.record {
         let refresher = || Refresher::new(Arc::clone(&cache), config.keep_warm.clone());
@@ -132,7 +132,7 @@ fn refuse(refusal: Refusal, attached: ::http::Extensions) -> BoxFuture<'static, 
 /// Looks for what is wrong with what the settings name, until `deadline` where there is one.
 pub async fn examine(config: &Config, scope: Scope, deadline: Option<Instant>) -> Report {
     match record(config, &Budget::new(config.memory_budget_bytes)) {
-        Ok((record, _)) => doctor::examine(config, Some(record.id()), scope, deadline).await,
+        Ok(opened) => doctor::examine(config, Some(opened.record.id()), scope, deadline).await,
         Err(error) => {
             let mut report = doctor::examine(config, None, scope, deadline).await;
             report.findings.insert(0, Finding::problem("record", error.to_string(), "set what names the record right"));
@@ -201,7 +201,7 @@ pub async fn warm(
     time_max: Duration,
     watch: impl FnMut(&Progress),
 ) -> Result<Warmed, ChoreError> {
-    let refresher = Refresher::new(cache(config).await?.0, config.keep_warm.clone());
+    let refresher = Refresher::new(parts(config).await?.cache, config.keep_warm.clone());
     Ok(refresher.warm_watched(patterns, now().monotonic + time_max, now, watch).await?)
 }
 
@@ -210,7 +210,7 @@ pub async fn warm(
 /// # Errors
 /// Why nothing can be looked at.
 pub async fn stats(config: &Config) -> Result<Head, ChoreError> {
-    Ok(cache(config).await?.0.head().await)
+    Ok(parts(config).await?.cache.head().await)
 }
 
 /// Sweeps the shared directory; `None` where somebody else is at it.
@@ -218,8 +218,41 @@ pub async fn stats(config: &Config) -> Result<Head, ChoreError> {
 /// # Errors
 /// Why it cannot be swept.
 pub async fn sweep(config: &Config, time_max: Duration) -> Result<Option<Swept>, ChoreError> {
-    Ok(cache(config).await?.0.sweep(&SweepPlan::new(now().wall, time_max)).await?)
+    Ok(parts(config).await?.cache.sweep(&SweepPlan::new(now().wall, time_max)).await?)
 }
+
+/// Compiles the function `name` and, unless it is only to be checked, writes it to the record. Whoever runs this has the rights that
+/// it takes, so that no setting is asked.
+///
+/// # Errors
+/// Why it does not compile, or is not written.
+pub async fn deploy(
+    config: &Config,
+    name: &str,
+    language: Language,
+    text: &str,
+    deploying: Deploying,
+) -> Result<Spec, ChoreError> {
+    let parts = parts(config).await?;
+    let engine = engine(&parts, config, deploying == Deploying::Written);
+    let ask = Ask::new(now(), now().monotonic + DEPLOY_TIME_MAX);
+    Ok(match deploying {
+        Deploying::Checked => engine.compile(name, language, text, ask).await?.spec().clone(),
+        Deploying::Written => engine.deploy(name, language, text, ask).await?,
+    })
+}
+
+/// What is done with a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deploying {
+    /// It is compiled.
+    Checked,
+    /// It is compiled and written.
+    Written,
+}
+
+/// Longest that deploying one takes.
+const DEPLOY_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Why a chore of the command line was not done.
 #[derive(Debug, thiserror::Error)]
@@ -240,10 +273,18 @@ fn now() -> Moment {
 /// What makes links to the record, where that is on and it can.
 type Links = Option<Arc<dyn Presign>>;
 
-async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
+/// What everything is made of.
+struct Parts {
+    cache: Arc<Cache>,
+    presign: Links,
+    deploys: Arc<dyn FunctionDeploy>,
+    results: Option<Arc<dyn SharedResults>>,
+}
+
+async fn parts(config: &Config) -> Result<Parts, StartError> {
     let budget = Budget::new(config.memory_budget_bytes);
-    let (record, presign) = record(config, &budget)?;
-    let shared: Option<Arc<dyn SharedTier>> = match &config.local_data_dir {
+    let Opened { record, presign, deploys } = record(config, &budget)?;
+    let directory = match &config.local_data_dir {
         Some(root) => {
             let limits = Limits { budget_bytes: config.local_budget_bytes, keep_warm: config.keep_warm.clone() };
             let tier = DirectoryTier::open(root, record.id()).await.map_err(StartError::LocalDataDir)?;
@@ -256,11 +297,31 @@ async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
         }
         None => None,
     };
-    Ok((Cache::new(MemoryTier::within(budget), shared, record, config.policy), presign))
+    let shared = directory.clone().map(|directory| directory as Arc<dyn SharedTier>);
+    let results = directory.map(|directory| directory as Arc<dyn SharedResults>);
+    Ok(Parts { cache: Cache::new(MemoryTier::within(budget), shared, record, config.policy), presign, deploys, results })
 }
 
-fn service_over(cache: Arc<Cache>, presign: Links, config: &Config, reach: Reach) -> Service {
-    let engine = Engine::new(Arc::clone(&cache), Registry::new(builtin::all()), config.memory_budget_bytes);
+/// Functions on the cache; `deploys` where it may write others.
+fn engine(parts: &Parts, config: &Config, deploys: bool) -> Arc<Engine> {
+    let registry = Registry::new(builtin::all());
+    let registry = match &config.function_dir {
+        Some(below) => registry.with_files(Directory { below: below.clone(), compilers: compilers() }),
+        None => registry,
+    };
+    let deploys = deploys.then(|| Arc::clone(&parts.deploys));
+    let outside = Outside { deploys, results: parts.results.clone() };
+    Engine::with(Arc::clone(&parts.cache), registry, config.memory_budget_bytes, outside)
+}
+
+/// One for each language that this binary was built with.
+fn compilers() -> Vec<Arc<dyn Compile>> {
+    Vec::new()
+}
+
+fn service_over(parts: Parts, config: &Config, reach: Reach) -> Service {
+    let engine = engine(&parts, config, config.function_deploy == Switch::On);
+    let Parts { cache, presign, .. } = parts;
     let access = Access {
         reach,
         token: config.api_token.as_ref().map(|token| TokenDigest::of(token.reveal())),
@@ -271,18 +332,26 @@ fn service_over(cache: Arc<Cache>, presign: Links, config: &Config, reach: Reach
     Guard::new(access).layer(router)
 }
 
+/// A record, and what else it does.
+struct Opened {
+    record: Arc<dyn Record>,
+    presign: Links,
+    deploys: Arc<dyn FunctionDeploy>,
+}
+
 /// Bodies take their room in `budget` before they are read.
-fn record(config: &Config, budget: &Arc<Budget>) -> Result<(Arc<dyn Record>, Links), StartError> {
+fn record(config: &Config, budget: &Arc<Budget>) -> Result<Opened, StartError> {
     match &config.record {
         RecordConfig::Directory { root } => {
-            Ok((Arc::new(DirectoryRecord::open(root, Arc::clone(budget)).map_err(StartError::Source)?), None))
+            let record = Arc::new(DirectoryRecord::open(root, Arc::clone(budget)).map_err(StartError::Source)?);
+            Ok(Opened { deploys: Arc::clone(&record) as _, record, presign: None })
         }
         #[cfg(feature = "aws")]
         RecordConfig::S3 { bucket, prefix, endpoint } => {
             let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone(), endpoint: endpoint.clone() };
             let record = Arc::new(S3Record::new(location, Arc::clone(budget)));
             let presign = (config.redirect == Switch::On).then(|| Arc::clone(&record) as Arc<dyn Presign>);
-            Ok((record, presign))
+            Ok(Opened { deploys: Arc::clone(&record) as _, record, presign })
         }
         #[cfg(not(feature = "aws"))]
         RecordConfig::S3 { .. } => Err(StartError::NotBuiltIn),

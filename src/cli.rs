@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{PEER_COMMAND, Scope};
+use crate::function::Language;
 
 pub mod malloc;
 pub mod progress;
@@ -33,6 +34,9 @@ pub enum Command {
     Stats(StatsArguments),
     /// Bring LOCAL_DATA_DIR within CACHE_API_LOCAL_BUDGET, and take away what nobody needs any more.
     Sweep(ChoreArguments),
+    /// Check or deploy a function.
+    #[command(subcommand)]
+    Functions(FunctionsCommand),
     /// Look for what is wrong, and say what to do about it; ends with 1 where there are problems.
     Doctor(DoctorArguments),
     /// Be another process for `doctor`.
@@ -66,6 +70,37 @@ pub struct StatsArguments {
     /// Whose.
     #[command(flatten)]
     pub record: ChoreArguments,
+}
+
+/// What is done with functions.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum FunctionsCommand {
+    /// Compile a function, and say what it takes.
+    Check(FunctionArguments),
+    /// Compile a function and save it under AWS_FUNCTION_DIR in the record: every instance has it within a minute, by default.
+    Deploy(FunctionArguments),
+}
+
+/// Which function.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct FunctionArguments {
+    /// Its file, NAME.sql or NAME.py.
+    pub file: PathBuf,
+    /// Where it goes.
+    #[command(flatten)]
+    pub record: ChoreArguments,
+}
+
+impl FunctionArguments {
+    /// The function's name, and what it is written in, by the file's name; `None` where it has neither ending.
+    pub fn named(&self) -> Option<(&str, Language)> {
+        let language = match self.file.extension()?.to_str()? {
+            "sql" => Language::Sql,
+            "py" => Language::Python,
+            _ => return None,
+        };
+        Some((self.file.file_stem()?.to_str()?, language))
+    }
 }
 
 /// What chores are told.

@@ -189,6 +189,18 @@ pub enum Error {
         /// All names, comma-separated.
         known: String,
     },
+    /// No function is deployed from here. The operator switches it on, or deploys otherwise.
+    #[error("this service deploys no functions")]
+    NoDeploys,
+    /// The record did not take the file of a function. The operator looks at what this service may write.
+    #[error("`{key}` could not be written to the record")]
+    NotDeployed {
+        /// The file.
+        key: Key,
+        /// What the record said.
+        #[source]
+        cause: Cause,
+    },
     /// A function's answer cannot be said as it is wanted. Ask for another form, or mend the function.
     #[error("the function's answer cannot be sent: {reason}")]
     BadAnswer {

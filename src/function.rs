@@ -24,6 +24,7 @@ use crate::tier::memory::{Derived, Weighed};
 mod argument;
 pub mod builtin;
 mod compile;
+mod deploy;
 mod engine;
 mod registry;
 mod result;
@@ -32,7 +33,7 @@ mod view;
 
 pub use argument::{Arguments, Given, Kind, Parameter};
 pub use compile::{Compile, SourceFile};
-pub use engine::Engine;
+pub use engine::{Engine, Outside};
 pub use registry::{Directory, Registry, is_function_name};
 pub use result::{Called, Origin};
 pub use seen::{Inputs, Listing, Seen};
@@ -258,3 +259,6 @@ fn rows(frame: &Frame) -> Result<Vec<u8>> {
 fn bad_answer(reason: &dyn std::fmt::Display) -> Error {
     Error::BadAnswer { reason: reason.to_string() }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -18,6 +18,7 @@ mod digest;
 mod docs;
 mod etag;
 mod form;
+mod functions;
 mod guard;
 mod incoming;
 mod listing;
@@ -40,6 +41,7 @@ mod target;
 mod telemetry;
 mod v1;
 
+pub use functions::described;
 pub use guard::{Access, Answering, Guard, Guarded, Reach, TokenDigest};
 pub use oversize::{Oversize, instead};
 pub use problem::{Problem, RefusedBy};

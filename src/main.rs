@@ -6,11 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cache_api::app;
+use cache_api::app::{self, Deploying};
 use cache_api::cli::progress::Bar;
 use cache_api::cli::remote::Remote;
 use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals};
-use cache_api::cli::{Cli, Command, DoctorArguments, Reach, ServeArguments, StatsArguments, WarmArguments, malloc};
+use cache_api::cli::{
+    Cli, Command, DoctorArguments, FunctionsCommand, Reach, ServeArguments, StatsArguments, WarmArguments, malloc,
+};
 use cache_api::config::{Config, Environment};
 use cache_api::doctor::{Level, peer};
 use cache_api::key::KeyPatterns;
@@ -62,6 +64,7 @@ fn command_line(environment: &Environment) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),
         },
+        Command::Functions(command) => functions(environment, &command),
         Command::Warm(arguments) => warm(environment, &arguments),
         Command::Stats(arguments) => stats(environment, &arguments),
         Command::Sweep(arguments) => {
@@ -90,6 +93,27 @@ fn warm(environment: &Environment, arguments: &WarmArguments) -> ExitCode {
     chore(environment, arguments.record.source.as_deref(), async |config| {
         match app::warm(config, patterns.as_ref(), CHORE_TIME_MAX, |step| bar.show(step)).await {
             Ok(warmed) => report(&warmed, warmed.failed),
+            Err(error) => end(FAILED, error),
+        }
+    })
+}
+
+fn functions(environment: &Environment, command: &FunctionsCommand) -> ExitCode {
+    let (arguments, deploying) = match command {
+        FunctionsCommand::Check(arguments) => (arguments, Deploying::Checked),
+        FunctionsCommand::Deploy(arguments) => (arguments, Deploying::Written),
+    };
+    let file = arguments.file.display();
+    let Some((name, language)) = arguments.named() else {
+        return end(MISUSED, format_args!("{file}: name a file NAME.sql or NAME.py"));
+    };
+    let text = match std::fs::read_to_string(&arguments.file) {
+        Ok(text) => text,
+        Err(error) => return end(FAILED, format_args!("{file}: {error}")),
+    };
+    chore(environment, arguments.record.source.as_deref(), async |config| {
+        match app::deploy(config, name, language, &text, deploying).await {
+            Ok(spec) => report(&cache_api::http::described(&spec), 0),
             Err(error) => end(FAILED, error),
         }
     })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::entry::{Chunks, Entry, Facts, Version};
 use crate::error::Result;
@@ -66,6 +67,17 @@ pub trait Record: Send + Sync + 'static {
     /// # Errors
     /// `NotListed`.
     async fn list(&self, below: &str, mark: Option<&Mark>, deadline: Instant) -> Result<Page>;
+}
+
+/// A record that takes the files of functions: the one place where this project writes. Beside [`Record`], which nothing here writes to,
+/// so that only who is handed this can.
+#[async_trait]
+pub trait FunctionDeploy: Send + Sync + 'static {
+    /// Puts the text of a function at `key`, in place of what is there, whole or not at all.
+    ///
+    /// # Errors
+    /// `NotDeployed`; `Deadline`, after which it may be there or not.
+    async fn put_function(&self, key: &Key, text: Bytes, deadline: Instant) -> Result<()>;
 }
 
 /// A record that can hand out links to its own bytes. Beside [`Record`], for a directory has none to give.

@@ -18,6 +18,7 @@ pub mod large;
 pub mod lease;
 pub mod memory;
 pub mod page;
+pub mod results;
 pub mod sweep;
 
 pub use blocks::Blocks;
@@ -27,6 +28,7 @@ pub use large::{Incoming, LargeBodies};
 pub use lease::{Errand, Lease, LeaseMark, Leased, Leases};
 pub use memory::MemoryTier;
 pub use page::{Line, Lines, Wanted};
+pub use results::{ResultName, SharedResults};
 pub use sweep::{Limits, SweepPlan, Swept, Upkeep};
 
 /// A place that keeps entries.

@@ -6,6 +6,8 @@ use crate::cache::{Ask, Cache};
 use crate::error::{Error, Result};
 use crate::function::result::{Called, Results};
 use crate::function::{Arguments, Given, Registry, View};
+use crate::record::FunctionDeploy;
+use crate::tier::SharedResults;
 
 /// How often a call is made anew because what it reads changes while it runs.
 const CHANGES_MAX: usize = 3;
@@ -17,12 +19,27 @@ pub struct Engine {
     results: Results,
     #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "only frames are bounded by it"))]
     frame_bytes_max: u64,
+    outside: Outside,
+}
+
+/// What an engine has besides its cache; nothing where it has it not.
+#[derive(Clone, Default)]
+pub struct Outside {
+    /// Takes the files of functions.
+    pub deploys: Option<Arc<dyn FunctionDeploy>>,
+    /// Keeps results for all instances.
+    pub results: Option<Arc<dyn SharedResults>>,
 }
 
 impl Engine {
     /// Runs `registry`'s functions on `cache`. A frame larger than `frame_bytes_max` is refused; the memory budget is a good bound.
     pub fn new(cache: Arc<Cache>, registry: Registry, frame_bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { cache, registry, results: Results::default(), frame_bytes_max })
+        Self::with(cache, registry, frame_bytes_max, Outside::default())
+    }
+
+    /// The same, with more than a cache.
+    pub fn with(cache: Arc<Cache>, registry: Registry, frame_bytes_max: u64, outside: Outside) -> Arc<Self> {
+        Arc::new(Self { cache, registry, results: Results::default(), frame_bytes_max, outside })
     }
 
     /// The functions there are.
@@ -53,6 +70,14 @@ impl Engine {
         let arguments = Arguments::parse(function.spec(), given, |text| view.key(text))?;
         // In a box, for a function may call another.
         Box::pin(self.results.answer(&function, arguments, view)).await
+    }
+
+    pub(super) fn deploys(&self) -> Option<&Arc<dyn FunctionDeploy>> {
+        self.outside.deploys.as_ref()
+    }
+
+    pub(super) fn shared_results(&self) -> Option<&Arc<dyn SharedResults>> {
+        self.outside.results.as_ref()
     }
 
     pub(super) fn cache(&self) -> &Arc<Cache> {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::function::{Function, Spec, View};
+use crate::function::{Function, Language, Spec, View};
+use crate::key::Key;
 
 use self::files::Files;
 
@@ -82,6 +83,29 @@ impl Registry {
             return Ok(Some(text));
         }
         Err(self.unknown(name, view).await)
+    }
+
+    /// Compiles `text` as if it were the file of the function `name`; answers the file's key, too.
+    ///
+    /// # Errors
+    /// `BadFunction`; `InvalidArgument` where no file may have that name or be in that language; `NoDeploys` where there are no files.
+    pub(super) async fn compile(
+        &self,
+        name: &str,
+        language: Language,
+        text: &str,
+        view: &View,
+    ) -> Result<(Key, Arc<dyn Function>)> {
+        let refuse = |reason: &str| Error::InvalidArgument { function: name.to_owned(), reason: reason.to_owned() };
+        if !is_function_name(name) {
+            return Err(refuse(
+                "no file may have that name: write a small letter, then small letters, digits and `_`, 64 at most",
+            ));
+        }
+        if self.built_in.contains_key(name) {
+            return Err(refuse("a function of that name comes with the service; choose another"));
+        }
+        self.files.as_ref().ok_or(Error::NoDeploys)?.compile(name, language, text, view).await
     }
 
     async fn unknown(&self, name: &str, view: &View) -> Error {

@@ -15,12 +15,11 @@ use crate::cache::{Ask, Flights};
 use crate::error::{Error, Result};
 use crate::freshness::{Demand, Keeping, Timestamp};
 use crate::function::{Answer, Arguments, Function, Inputs, Retention, View};
-use crate::tier::TierName;
 use crate::tier::memory::{Kind, Weighed};
+use crate::tier::{Stored, TierName};
 
 mod call;
-#[cfg(test)]
-mod tests;
+mod file;
 
 pub use call::Call;
 
@@ -125,12 +124,24 @@ impl Results {
 
     /// What is kept of `call`, if it may be answered.
     async fn find(&self, call: &Call, retention: Retention, view: &View) -> Option<Called> {
-        let kept = view.kept::<Kept>(kind(call))?;
-        if !is_young(kept.computed_at, retention, view.ask()) || !is_current(&kept.inputs, view).await {
+        let in_memory = view.kept::<Kept>(kind(call));
+        if let Some(kept) = &in_memory
+            && may_answer(kept, retention, view).await
+        {
+            return Some(Called { answer: kept.answer.clone(), origin: Origin::Kept(TierName::Memory) });
+        }
+        let Retention::Tiers { .. } = retention else { return None };
+        // A tier that fails costs a computation, and has been counted.
+        let bytes = view.shared_results()?.load(&call.result_name()).await.ok()??;
+        let kept = file::decoded(bytes, view).await?;
+        if !may_answer(&kept, retention, view).await {
             return None;
         }
-        view.seen().take_over(&kept.inputs);
-        Some(Called { answer: kept.answer.clone(), origin: Origin::Kept(TierName::Memory) })
+        let answer = kept.answer.clone();
+        if view.ask().demand.keeping == Keeping::Kept {
+            view.keep(kind(call), kept).await;
+        }
+        Some(Called { answer, origin: Origin::Kept(TierName::Directory) })
     }
 
     /// Whether what an equal call came to answers this one too: it may have begun before something changed, or had less time.
@@ -193,8 +204,24 @@ async fn keep(call: &Call, retention: Retention, answer: &Answer, inputs: &Input
     if !is_wanted || view.ask().demand.keeping == Keeping::Dropped {
         return false;
     }
-    let kept = Kept { answer: answer.clone(), inputs: inputs.clone(), computed_at: view.ask().now.wall };
-    view.keep(kind(call), kept).await
+    let kept = || Kept { answer: answer.clone(), inputs: inputs.clone(), computed_at: view.ask().now.wall };
+    let in_memory = view.keep(kind(call), kept()).await;
+    let (Retention::Tiers { .. }, Some(shared)) = (retention, view.shared_results()) else { return in_memory };
+    let encoded = file::encoded_elsewhere(Arc::new(kept())).await.ok().flatten();
+    let saved = match encoded {
+        Some(bytes) => shared.save(&call.result_name(), bytes).await,
+        None => return in_memory,
+    };
+    in_memory || matches!(saved, Ok(Stored::Stored))
+}
+
+/// Whether what is kept may be answered; then the call that is answered has read what it rests on.
+async fn may_answer(kept: &Kept, retention: Retention, view: &View) -> bool {
+    let may = is_young(kept.computed_at, retention, view.ask()) && is_current(&kept.inputs, view).await;
+    if may {
+        view.seen().take_over(&kept.inputs);
+    }
+    may
 }
 
 /// Whether all that an answer rests on is as it was, as far as a read would tell.

@@ -16,6 +16,7 @@ use crate::function::result::Call;
 use crate::function::seen::{Inputs, Listing, Sight};
 use crate::function::{Answer, Engine, Given, Seen};
 use crate::key::{InvalidKey, Key, KeyPatterns};
+use crate::tier::SharedResults;
 use crate::tier::memory::{Derived, Kind, Weighed};
 
 /// How many calls may stand in each other: a function that calls itself ends here.
@@ -186,6 +187,11 @@ impl View {
     /// Keeps a value that is of no one version; whether it is kept.
     pub(super) async fn keep<T: Weighed>(&self, kind: Kind, value: T) -> bool {
         self.cache().keep(kind, value).await.is_ok()
+    }
+
+    /// What keeps results for all instances.
+    pub(super) fn shared_results(&self) -> Option<&Arc<dyn SharedResults>> {
+        self.engine.shared_results()
     }
 
     /// Lets go of a value that is of no one version.

@@ -175,6 +175,12 @@ impl Problem {
             .about(Some(key.as_str()))
     }
 
+    /// The function comes with the service.
+    pub(super) fn no_source(name: &str) -> Self {
+        let detail = format_args!("`{name}` comes with the service and has no file; its source is this service's");
+        Self::new(&catalogue::NO_SOURCE, detail)
+    }
+
     pub(super) fn bad_form(reason: impl fmt::Display) -> Self {
         Self::new(&catalogue::BAD_FORM, reason)
     }
@@ -206,6 +212,11 @@ impl Problem {
     pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
         let detail = format_args!("{method} is not for `{path}`; the header Allow names what is");
         Self::new(&catalogue::METHOD_NOT_ALLOWED, detail)
+    }
+
+    /// The same, where only POST does it.
+    pub(super) fn with_post(self) -> Self {
+        self.with(http::header::ALLOW, HeaderValue::from_static("POST"))
     }
 
     pub(super) fn unknown_url(path: &str) -> Self {
@@ -290,6 +301,11 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::Unparsable { .. } => (&catalogue::UNPARSABLE, "mend it in the record; its bytes are at /cache/KEY"),
         Error::BadSlice { .. } => (&catalogue::BAD_PARAMETER, "mend the query"),
         Error::UnknownFunction { .. } => (&catalogue::UNKNOWN_FUNCTION, "call one of these"),
+        Error::NoDeploys => (
+            &catalogue::NO_DEPLOYS,
+            "the operator sets AWS_FUNCTION_DIR and CACHE_API_FUNCTION_DEPLOY=on, or saves the file in the bucket",
+        ),
+        Error::NotDeployed { .. } => (&catalogue::NOT_DEPLOYED, "the operator looks at this service's permissions and its log"),
         Error::BadAnswer { .. } => (&catalogue::BAD_ANSWER, "ask for another form, or mend the function"),
         Error::BadFunction { .. } => (&catalogue::BAD_FUNCTION, "mend its file"),
         Error::InvalidArgument { .. } => (&catalogue::INVALID_ARGUMENT, "mend the call"),
@@ -310,6 +326,7 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::Busy { key }
         | Error::Deadline { key }
         | Error::NotWritten { key, .. }
+        | Error::NotDeployed { key, .. }
         | Error::UnknownFormat { key, .. }
         | Error::Unparsable { key, .. }
         | Error::BadSlice { key, .. } => Some(key),
@@ -318,6 +335,7 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::Tier { .. }
         | Error::UnknownFunction { .. }
         | Error::BadAnswer { .. }
+        | Error::NoDeploys
         | Error::BadFunction { .. }
         | Error::InvalidArgument { .. }
         | Error::FunctionFailed { .. } => None,

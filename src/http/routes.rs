@@ -12,9 +12,11 @@ use http::header::CACHE_CONTROL;
 use tokio::sync::Semaphore;
 
 use crate::http::problem::page;
-use crate::http::{Api, batch, docs, objects, openapi, telemetry, v1};
+use crate::http::{Api, batch, docs, functions, objects, openapi, telemetry, v1};
 
-use self::operations::{CACHE, DOCS, HEALTH, OBJECT, OPENAPI, ORIGINAL, PROBLEM, PROBLEMS, STATS};
+use self::operations::{
+    CACHE, DOCS, FUNCTION, FUNCTION_SOURCE, FUNCTIONS, HEALTH, OBJECT, OPENAPI, ORIGINAL, PROBLEM, PROBLEMS, STATS,
+};
 use self::words::Operation;
 
 pub(super) mod header;
@@ -39,6 +41,13 @@ pub(super) static ROUTES: &[Route] = &[
     Route { paths: &["/cache"], serve: cache, operations: CACHE },
     Route { paths: &["/cache/", "/cache/{*key}"], serve: object, operations: OBJECT },
     Route { paths: &["/cache/api/v1.0", "/cache/api/v1.0/"], serve: original, operations: ORIGINAL },
+    Route { paths: &["/functions"], serve: || get(functions::list).options(functions::say_list_methods), operations: FUNCTIONS },
+    Route { paths: &["/functions/{name}"], serve: function, operations: FUNCTION },
+    Route {
+        paths: &["/functions/{name}/source"],
+        serve: || get(functions::source).options(functions::say_list_methods),
+        operations: FUNCTION_SOURCE,
+    },
     Route { paths: &["/health"], serve: || get(telemetry::health).options(telemetry::say_methods), operations: HEALTH },
     Route { paths: &["/stats"], serve: || get(telemetry::stats).options(telemetry::say_methods), operations: STATS },
     Route { paths: &["/problems"], serve: || get(page::list).options(telemetry::say_methods), operations: PROBLEMS },
@@ -58,6 +67,10 @@ fn cache() -> MethodRouter<Api> {
 
 fn object() -> MethodRouter<Api> {
     get(objects::get).post(objects::create).put(objects::update).delete(objects::evict).options(objects::say_methods)
+}
+
+fn function() -> MethodRouter<Api> {
+    get(functions::call).post(functions::call_with).put(functions::deploy).options(functions::say_methods)
 }
 
 fn original() -> MethodRouter<Api> {

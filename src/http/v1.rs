@@ -13,7 +13,7 @@ use serde_json::ser::PrettyFormatter;
 use serde_json::value::RawValue;
 
 use crate::cache::Ask;
-use crate::function::Given;
+use crate::function::{Given, Language};
 use crate::http::form::Members;
 use crate::http::problem::{NOTHING_HELD, Problem};
 use crate::http::{Api, ask, form, incoming, target, telemetry};
@@ -24,6 +24,8 @@ use crate::tier::Removed;
 const FORM_BYTES_MAX: usize = 1 << 20;
 
 const URI: &str = "/cache/api/v1.0/";
+/// The function that deploys others.
+const CREATE: &str = "function_create";
 const COMMANDS: [&str; 5] = ["create", "read", "update", "delete", "head"];
 /// Those that change what is cached, or make the record be asked.
 const CHANGING: [&str; 3] = ["create", "update", "delete"];
@@ -33,6 +35,9 @@ const RIGHT_FORM: &str =
 /// GET with everything in the query.
 pub(super) async fn run_query(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let parameters = form::pairs(request.uri().query().unwrap_or_default()).map_err(target::not_utf8)?;
+    if parameters.iter().any(|(name, value)| name == "function" && value == CREATE) {
+        return Err(Problem::method_not_allowed(request.method(), "function_create").with_post());
+    }
     run(&api, parameters, ask(request.extensions())).await
 }
 
@@ -67,12 +72,31 @@ pub(super) async fn refuse_method(method: Method, uri: Uri) -> Problem {
 async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<Response, Problem> {
     match Call::parse(parameters)? {
         Call::Command { command, path } => run_command(api, &command, path, ask).await,
+        Call::Function { name, arguments } if name == CREATE => create_function(api, arguments, ask).await,
         Call::Function { name, arguments } => {
             let given: Vec<_> = arguments.into_iter().map(|(name, text)| (name, Given::Text(text))).collect();
             let called = api.engine.call(&name, &given, ask).await?;
             answer_in_room(api, &called.answer.to_text()?).await
         }
     }
+}
+
+/// Deploys what a form says: `function_name`, `function_body` and, where it is not Python, `language`.
+async fn create_function(api: &Api, mut arguments: Vec<(String, String)>, ask: Ask) -> Result<Response, Problem> {
+    let right = r#"{"data": {"function": "function_create", "function_name": "NAME", "function_body": "def main(cache): …"}}"#;
+    let mut needed = |name: &str| take(&mut arguments, name)?.ok_or_else(|| Problem::missing_parameter(name, right));
+    let (name, text) = (needed("function_name")?, needed("function_body")?);
+    let language = match take(&mut arguments, "language")?.as_deref() {
+        None | Some("python") => Language::Python,
+        Some("sql") => Language::Sql,
+        Some(_) => return Err(Problem::bad_parameter("language", "is neither python nor sql")),
+    };
+    if let Some((extra, _)) = arguments.first() {
+        let reason = "is not a parameter of function_create; these are: function_name, function_body, language";
+        return Err(Problem::bad_parameter(extra, reason));
+    }
+    api.engine.deploy(&name, language, &text, ask).await?;
+    Ok(answer(StatusCode::OK, None, "{'result': 'success'}"))
 }
 
 async fn run_command(api: &Api, command: &str, path: Option<String>, ask: Ask) -> Result<Response, Problem> {

@@ -45,6 +45,7 @@ use crate::record::{Answer, Mark, Page, Record};
 
 use root::{Question, Root, Step, read_up_to};
 
+mod deploy;
 mod large;
 mod listing;
 mod media;

@@ -43,6 +43,7 @@ mod body;
 mod checksum;
 mod client;
 mod clock;
+mod deploy;
 mod listing;
 mod parts;
 

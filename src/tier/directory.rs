@@ -37,6 +37,7 @@ mod look;
 mod nonce;
 mod parts;
 mod past;
+mod results;
 mod room;
 pub mod survey;
 mod sweep;
@@ -172,7 +173,7 @@ impl DirectoryTier {
     async fn measure(&self) -> Result<()> {
         let (plan, limits) = (SweepPlan::new(touch::now().into(), room::MEASURE_TIME_MAX), Arc::clone(&self.room.limits));
         let job = move |disk: &Disk| {
-            let held = disk.survey(&plan, plan.time_max)?.bytes();
+            let held = disk.survey(&plan, plan.time_max)?.bytes() + disk.results_bytes(plan.time_max)?;
             Ok((disk.budget_bytes(&limits, held), held))
         };
         let (budget_bytes, held) = self.run(Lane::Fill, "measure what is held", FILL_LIMIT, job).await?;

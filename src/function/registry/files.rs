@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::entry::Entry;
 use crate::error::{Error, Result};
-use crate::function::{Compile, Function, SourceFile, View};
+use crate::function::{Compile, Function, Language, SourceFile, View};
 use crate::key::{Key, Prefix};
 use crate::tier::memory::Weighed;
 
@@ -95,14 +95,40 @@ impl Files {
         text(name, &key, &entry, view).await.map(Some)
     }
 
+    /// Compiles `text` as the file that it would be, unless a file of another language has the name.
+    pub(super) async fn compile(
+        &self,
+        name: &str,
+        language: Language,
+        text: &str,
+        view: &View,
+    ) -> Result<(Key, Arc<dyn Function>)> {
+        let invalid = |reason: String| Error::InvalidArgument { function: name.to_owned(), reason };
+        let compiler = self.0.compilers.iter().find(|compiler| compiler.language() == language);
+        let compiler = compiler.ok_or_else(|| invalid(format!("this service has no {} functions", language.name())))?;
+        if text.len() as u64 > SOURCE_BYTES_MAX {
+            return Err(invalid(format!("it has {} bytes, and a function has at most {SOURCE_BYTES_MAX}", text.len())));
+        }
+        let key = self.key(name, compiler, view).ok_or_else(|| invalid("its file's name is too long for a key".to_owned()))?;
+        if let Some(found) = self.file(name, view).await?.filter(|found| found.key != key) {
+            return Err(invalid(format!("`{}` has that name already; delete it first", found.key)));
+        }
+        let text: Arc<str> = text.strip_prefix('\u{feff}').unwrap_or(text).into();
+        let function = compiler.compile(&SourceFile { name: name.to_owned(), version: version_of(&text), text }).await?;
+        Ok((key, function))
+    }
+
+    fn key(&self, name: &str, compiler: &Arc<dyn Compile>, view: &View) -> Option<Key> {
+        view.key(&format!("{}{name}.{}", self.0.below.as_str(), compiler.extension())).ok()
+    }
+
     /// The one file of this name. All that it could be are read: it may be written anew in another language.
     async fn file(&self, name: &str, view: &View) -> Result<Option<Found<'_>>> {
         if !is_function_name(name) {
             return Ok(None);
         }
         let looks = self.0.compilers.iter().map(|compiler| async move {
-            let below = self.0.below.as_str();
-            let Ok(key) = view.key(&format!("{below}{name}.{}", compiler.extension())) else { return Ok(None) };
+            let Some(key) = self.key(name, compiler, view) else { return Ok(None) };
             match view.read(&key).await {
                 Ok(read) => Ok(Some(Found { compiler, key, entry: read.entry })),
                 Err(Error::NotFound { .. }) => Ok(None),

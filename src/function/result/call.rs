@@ -6,6 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::function::{Arguments, Spec};
+use crate::tier::ResultName;
 
 /// The build of this program: another may compute something else of the same.
 const BUILD: &str = env!("CACHE_API_BUILD");
@@ -25,6 +26,11 @@ impl Call {
         // As JSON every text ends where it ends, whatever is in it.
         let text = json!([BUILD, spec.language.name(), spec.name, spec.version, given]).to_string();
         Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// What its result is kept as.
+    pub fn result_name(&self) -> ResultName {
+        ResultName::of(&self.0)
     }
 
     /// 64 hex digits.

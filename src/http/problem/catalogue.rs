@@ -67,6 +67,9 @@ kinds! {
          has not asked for it.",
         "Call from a program or from a page of this server; or have the operator name the page's origin in \
          CACHE_API_CORS_ORIGINS.";
+    NO_DEPLOYS = "no-deploys", FORBIDDEN, "No functions are deployed from here",
+        "The service does not write the files of functions: that is off, or there is no place for them.",
+        "Save the file under AWS_FUNCTION_DIR in the bucket; or have the operator set CACHE_API_FUNCTION_DEPLOY=on.";
     FORBIDDEN = "forbidden", FORBIDDEN, "The record refuses",
         "The bucket or directory does not let this service read the object or list its keys. An object that is not there is \
          refused too where listing is not allowed.",
@@ -74,6 +77,9 @@ kinds! {
     NOT_FOUND = "not-found", NOT_FOUND, "No such object",
         "The bucket or directory has no object of this name. That is remembered for a few seconds; Age says for how long it has been.",
         "Look at the name. If the object was just uploaded, PUT its URL or wait a few seconds.";
+    NO_SOURCE = "no-source", NOT_FOUND, "The function has no file",
+        "The function comes with the service, and is no file that could be shown.",
+        "Look at this service's own source.";
     UNKNOWN_FUNCTION = "unknown-function", NOT_FOUND, "No such function",
         "There is no function of this name.",
         "Call one of those that `detail` names.";
@@ -138,6 +144,9 @@ kinds! {
     CORRUPTED = "corrupted", BAD_GATEWAY, "The object arrived damaged",
         "What came from the bucket does not fit its checksum or its length, more than once. None of it was kept.",
         "Try again.";
+    NOT_DEPLOYED = "not-deployed", BAD_GATEWAY, "The record does not take the function",
+        "The bucket or directory refused the file of the function, or gave no answer. What was there is as it was.",
+        "The operator looks at what this service may write, and at its log.";
     UNREACHABLE = "unreachable", BAD_GATEWAY, "The record does not answer",
         "The bucket or directory could not be asked, and nothing was kept that might stand in.",
         "Try again. The operator looks at this service's log.";

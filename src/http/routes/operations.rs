@@ -244,6 +244,60 @@ pub static ORIGINAL: &[Operation] = &[
     },
 ];
 
+pub static FUNCTION: &[Operation] = &[
+    Operation {
+        method: "get",
+        id: "call_function",
+        word: "",
+        summary: "Calls a function with the arguments in the query",
+        more: "A value is answered as JSON, a table in any form of `format` or Accept. Cache-Status says whether the answer was kept \
+               (`hit`) or computed; `Cache-Control: no-cache` has it computed anew. /functions has the parameters of each.",
+        parameters: &[parameter::CALLED, parameter::CALLING],
+        body: None,
+        answers: &[outcome::CALLED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::CALLS, outcome::FUNCTIONS],
+        curl: "curl 'http://HOST/functions/echo?message=hello'",
+    },
+    Operation {
+        method: "head",
+        id: "call_function_unseen",
+        word: "",
+        summary: "The same, and only the head of the answer",
+        more: "",
+        parameters: &[parameter::CALLED, parameter::CALLING],
+        body: None,
+        answers: &[Answer { content: Content::Nothing, ..outcome::CALLED }],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::CALLS, outcome::FUNCTIONS],
+        curl: "",
+    },
+    Operation {
+        method: "post",
+        id: "call_function_with",
+        word: "",
+        summary: "The same with the arguments in a JSON object",
+        more: "",
+        parameters: &[parameter::CALLED, parameter::CALLING],
+        body: Some(Body { what: "The arguments, by name; nothing is none.", schema: schema::ANY }),
+        answers: &[outcome::CALLED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::CALLS, outcome::FUNCTIONS, outcome::FORMS],
+        curl: "curl http://HOST/functions/echo -d '{\"message\": \"hello\"}'",
+    },
+    Operation {
+        method: "put",
+        id: "deploy_function",
+        word: "",
+        summary: "Deploys a function: compiles the text and writes its file",
+        more: "Only with CACHE_API_FUNCTION_DEPLOY=on. The body is the text; `language` or Content-Type says what it is written in. \
+               Every instance has it within CACHE_API_MEMORY_MAX_AGE.",
+        parameters: &[parameter::CALLED, parameter::DEPLOYING],
+        body: Some(Body { what: "The text of the function, as its file is to have it.", schema: schema::TEXT }),
+        answers: &[Answer { what: "What it is now.", headers: &[], ..outcome::DESCRIBED }],
+        problems: &[outcome::ASKING, outcome::CALLS, outcome::FUNCTIONS, outcome::FORMS, outcome::DEPLOYS],
+        curl: "curl -X PUT 'http://HOST/functions/greet?language=python' --data-binary @greet.py",
+    },
+    methods("function_options", &[parameter::CALLED]),
+];
+
 /// A GET that always answers, and its HEAD.
 macro_rules! pages {
     ($($name:ident = $id:literal, $head:literal, $options:literal, $summary:literal, $path:expr, $parameters:expr, $headers:expr, $content:expr, $problems:expr, $curl:literal;)+) => {
@@ -288,5 +342,9 @@ pages! {
         Content::Page(schema::PROBLEM_KIND), &[outcome::NO_SUCH_PAGE], "curl http://HOST/problems/not-found";
     OPENAPI = "openapi", "openapi_head", "openapi_options", "This document", &[], &[], &[header::KEEPING], Content::Json(schema::ANY), &[],
         "curl http://HOST/openapi.json";
+    FUNCTIONS = "list_functions", "functions_head", "functions_options", "Lists the functions, with their parameters", &[], &[parameter::FUNCTION_PAGE],
+        &[header::NEXT, header::KEEPING], Content::Json(schema::FUNCTIONS), &[outcome::ASKING, outcome::CALLS, outcome::FUNCTIONS], "curl http://HOST/functions";
+    FUNCTION_SOURCE = "function_source", "function_source_head", "function_source_options", "The text of a function's file", &[parameter::CALLED],
+        &[parameter::CALLED], &[header::KEEPING], Content::Bytes, &[outcome::ASKING, outcome::CALLS, outcome::FUNCTIONS], "curl http://HOST/functions/greet/source";
     DOCS = "docs", "docs_head", "docs_options", "The same for people", &[], &[], &[header::PAGE], Content::Html, &[], "curl http://HOST/docs";
 }

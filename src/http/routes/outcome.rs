@@ -60,6 +60,16 @@ pub const CALLS: &[&Kind] = &[
     &catalogue::FUNCTION_FAILED,
     &catalogue::NOT_WRITTEN,
 ];
+/// Where a function may be one of a file, or is looked for among those.
+pub const FUNCTIONS: &[&Kind] = &[
+    &catalogue::BAD_ANSWER,
+    &catalogue::BAD_FUNCTION,
+    &catalogue::NO_SOURCE,
+    &catalogue::NOT_CACHED,
+    &catalogue::TOO_MANY_NAMES,
+];
+/// Where the file of a function is written.
+pub const DEPLOYS: &[&Kind] = &[&catalogue::NO_DEPLOYS, &catalogue::NOT_DEPLOYED];
 pub const NO_SUCH_PAGE: &[&Kind] = &[&catalogue::UNKNOWN_URL];
 
 pub const BODY: Answer = Answer {
@@ -101,6 +111,14 @@ pub const CREATED: Answer = Answer {
     headers: &[header::READ, header::PLACE],
     content: Content::Json(schema::OBJECT),
 };
+pub const CALLED: Answer = Answer {
+    status: StatusCode::OK,
+    what: "What the function answers: JSON, or a table in the form that is asked for.",
+    headers: &[header::RESULT, header::BODY],
+    content: Content::Bytes,
+};
+pub const DESCRIBED: Answer =
+    Answer { status: StatusCode::OK, what: "What the function is.", headers: &[], content: Content::Json(schema::FUNCTION) };
 pub const METHODS: Answer = Answer {
     status: StatusCode::NO_CONTENT,
     what: "Which methods the URL takes.",

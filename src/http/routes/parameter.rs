@@ -129,6 +129,31 @@ pub static SOURCE: Parameter = Parameter {
     form: Form::OneOf(&["cache", "record"]),
 };
 
+/// Which function.
+pub static NAME: Parameter =
+    Parameter { name: "name", place: Place::Path, is_needed: true, what: "The name of a function.", form: Form::Text("echo") };
+
+/// What a table is answered as where nothing is stored.
+pub static TABLE_FORMAT: Parameter = Parameter {
+    name: "format",
+    place: Place::Query,
+    is_needed: false,
+    what: "What a table is answered as; what is no table is JSON. All other parameters are the function's own.",
+    form: Form::OneOf(&["json", "json-columns", "ndjson", "csv", "parquet", "arrow", "arrows", "html"]),
+};
+
+/// What a function is written in.
+pub static LANGUAGE: Parameter = Parameter {
+    name: "language",
+    place: Place::Query,
+    is_needed: false,
+    what: "What the text is written in, where Content-Type does not say it.",
+    form: Form::OneOf(&["python", "sql"]),
+};
+
+/// How many functions.
+pub static FUNCTIONS_LIMIT: Parameter = number("limit", "How many functions a page has at most: 1 to 1,000, without it 100.");
+
 /// What is to be done.
 pub static COMMAND: Parameter = Parameter {
     name: "command",
@@ -147,6 +172,14 @@ pub static SLUG: Parameter = Parameter {
     form: Form::Text("not-found"),
 };
 
+/// The function that is meant, in the path.
+pub const CALLED: &[&Parameter] = &[&NAME];
+/// How a function is called, besides its own parameters.
+pub const CALLING: &[&Parameter] = &[&TABLE_FORMAT, &ACCEPT_FORMAT, &CACHE_CONTROL];
+/// How a function is deployed.
+pub const DEPLOYING: &[&Parameter] = &[&LANGUAGE];
+/// Of the listing of functions.
+pub const FUNCTION_PAGE: &[&Parameter] = &[&AFTER, &FUNCTIONS_LIMIT];
 /// The object that is meant, in the path.
 pub const OBJECT: &[&Parameter] = &[&KEY];
 /// The same in the query, where something else is answered without it.

@@ -39,6 +39,25 @@ schemas! {
         },
         "examples": [{ "data": { "command": "read", "path": "prices.csv" } }],
     });
+    FUNCTION = "Function", json!({
+        "type": "object", "required": ["name"], "properties": {
+            "name": { "type": "string" }, "kind": { "enum": ["builtin", "sql", "python"] }, "version": { "type": "string" },
+            "doc": { "type": "string" }, "kept": { "enum": ["no", "memory", "tiers"] },
+            "parameters": { "type": "array", "items": {
+                "type": "object", "required": ["name", "kind", "required"], "properties": {
+                    "name": { "type": "string" }, "kind": { "type": "string" }, "required": { "type": "boolean" }, "default": {},
+                    "doc": { "type": "string" },
+                },
+            } },
+            "problem": { "type": "string", "description": "Why it cannot be called; then only its name is known besides." },
+        },
+    });
+    FUNCTIONS = "Functions", json!({
+        "type": "object", "required": ["functions", "next"], "properties": {
+            "functions": { "type": "array", "items": { "$ref": "#/components/schemas/Function" } },
+            "next": { "type": ["string", "null"], "description": "The URL of the next page; null on the last." },
+        },
+    });
     HEALTH = "Health", json!({ "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } } });
     LINE = "BatchLine", json!({
         "description": "A key, or the last line with `summary`.",
@@ -112,6 +131,7 @@ schemas! {
             "directory_bytes": count("Bytes of the bodies there."),
         },
     });
+    TEXT = "Text", json!({ "type": "string" });
 }
 
 /// What a key looks like; besides, no segment of it is `.` or `..`.

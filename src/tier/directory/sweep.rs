@@ -63,7 +63,10 @@ impl Disk {
         let mut survey = self.survey(plan, plan.time_max / 2)?;
         let seen = survey.seen;
         let mut trash = Trash::open(self)?;
-        let budget = self.budget_bytes(limits, survey.bytes().saturating_add(trash.measure()?));
+        let taken = survey.bytes().saturating_add(trash.measure()?);
+        let results = self.sweep_results(plan, self.budget_bytes(limits, taken))?;
+        // What is left for bodies.
+        let budget = self.budget_bytes(limits, taken.saturating_add(results)).saturating_sub(results);
         let room = budget.saturating_sub(plan.room_bytes);
         let mut sweep = Sweep {
             disk: self,
@@ -90,7 +93,7 @@ impl Disk {
         sweep.swept.unlinked = sweep.trash.unlink(plan, room.saturating_sub(whole(sweep.held)))?;
         views::unlink(&self.root, sweep.trash.viewed(), plan.time_max.saturating_sub(watch.elapsed()));
         let keys = survey.held.len() as u64 - sweep.swept.evicted;
-        let bytes = whole(sweep.held) + sweep.trash.bytes();
+        let bytes = whole(sweep.held) + sweep.trash.bytes() + results;
         Ok(Some(Swept { keys: whole(keys), bytes, trashed: sweep.trash.moved(), ..sweep.swept }))
     }
 

@@ -204,6 +204,20 @@ pub enum Error {
         /// All names, comma-separated.
         known: String,
     },
+    /// A function's answer cannot be said as it is wanted. Ask for another form, or mend the function.
+    #[error("the function's answer cannot be sent: {reason}")]
+    BadAnswer {
+        /// What in it, and why.
+        reason: String,
+    },
+    /// The file of a function is none that can be called. Mend the file.
+    #[error("function `{function}`: {reason}")]
+    BadFunction {
+        /// The function.
+        function: String,
+        /// Where in the file, and what is wrong there.
+        reason: String,
+    },
     /// The arguments do not fit the function's parameters. Mend the call.
     #[error("function `{function}`: {reason}")]
     InvalidArgument {
@@ -261,6 +275,8 @@ pub enum Unlisted {
     Unreachable,
     /// The time the caller gave has passed.
     Deadline,
+    /// There are more than anybody reads. Ask for fewer.
+    TooMany,
 }
 
 impl fmt::Display for Unlisted {
@@ -270,6 +286,7 @@ impl fmt::Display for Unlisted {
             Self::Throttled => "it asks for fewer requests",
             Self::Unreachable => "it cannot be reached",
             Self::Deadline => "there was not enough time",
+            Self::TooMany => "it has too many objects below this name",
         })
     }
 }

@@ -11,21 +11,29 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 
+#[cfg(feature = "frames")]
+use crate::error::Error;
 use crate::error::Result;
+#[cfg(feature = "frames")]
+use crate::frame::encode::{self, Titles};
+#[cfg(feature = "frames")]
+use crate::frame::{Form, Frame};
 use crate::python_value::PythonValue;
 use crate::tier::memory::{Derived, Weighed};
 
 mod argument;
 pub mod builtin;
+mod compile;
 mod engine;
 mod registry;
 mod seen;
 mod view;
 
 pub use argument::{Arguments, Given, Kind, Parameter};
+pub use compile::{Compile, SourceFile};
 pub use engine::Engine;
-pub use registry::Registry;
-pub use seen::Seen;
+pub use registry::{Directory, Registry, is_function_name};
+pub use seen::{Inputs, Listing, Seen};
 pub use view::View;
 
 /// Something with a name that runs on the cache.
@@ -136,6 +144,9 @@ pub enum Answer {
     Json(Value),
     /// A value, printed by rules of its own. Shared with memory, which keeps it: it may be as long as an object.
     Printed(Arc<Derived<Printed>>),
+    /// A table.
+    #[cfg(feature = "frames")]
+    Table(Arc<Derived<Frame>>),
 }
 
 /// A value and what is printed of it.
@@ -168,24 +179,45 @@ impl Weighed for Printed {
 }
 
 impl Answer {
-    /// The `value` of the original's API, always a text.
-    pub fn to_text(&self) -> Cow<'_, str> {
-        match self {
+    /// The `value` of the original's API, always a text. Of a long table it takes long.
+    ///
+    /// # Errors
+    /// `BadAnswer` where JSON cannot say it.
+    pub fn to_text(&self) -> Result<Cow<'_, str>> {
+        Ok(match self {
             Self::Text(text) => text.into(),
             Self::Json(value) => value.to_string().into(),
             Self::Printed(printed) => printed.text.as_str().into(),
-        }
+            #[cfg(feature = "frames")]
+            Self::Table(frame) => String::from_utf8(rows(frame)?).map_err(|error| bad_answer(&error))?.into(),
+        })
     }
 
-    /// The answer as structured JSON.
-    pub fn to_json(&self) -> Value {
-        match self {
+    /// The answer as structured JSON; a table is a list of its rows. Of a long table it takes long.
+    ///
+    /// # Errors
+    /// `BadAnswer` where JSON cannot say it.
+    pub fn to_json(&self) -> Result<Value> {
+        Ok(match self {
             Self::Text(text) => Value::from(text.as_str()),
             Self::Json(value) => value.clone(),
             Self::Printed(printed) => match &printed.said {
                 Said::Value(value) => value.to_json(),
                 Said::Json(body) => PythonValue::from_json(body).map_or(Value::Null, |value| value.to_json()),
             },
-        }
+            #[cfg(feature = "frames")]
+            Self::Table(frame) => serde_json::from_slice(&rows(frame)?).map_err(|error| bad_answer(&error))?,
+        })
     }
+}
+
+#[cfg(feature = "frames")]
+fn rows(frame: &Frame) -> Result<Vec<u8>> {
+    let titles = Titles { name: "", links: &[], note: "" };
+    encode::encode(frame.table().clone(), Form::Json, titles, u64::MAX).map_err(|error| bad_answer(&error))
+}
+
+#[cfg(feature = "frames")]
+fn bad_answer(reason: &dyn std::fmt::Display) -> Error {
+    Error::BadAnswer { reason: reason.to_string() }
 }

@@ -124,6 +124,6 @@ impl Cache {
     }
 }
 
-fn making_failed(kind: &'static str, cause: impl Into<Cause>) -> Error {
+pub(super) fn making_failed(kind: &'static str, cause: impl Into<Cause>) -> Error {
     Error::FunctionFailed { function: kind.to_owned(), cause: cause.into() }
 }

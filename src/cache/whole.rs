@@ -82,7 +82,7 @@ impl Cache {
     ///
     /// # Errors
     /// `TooLarge`, `Busy`, `Deadline`, `Changed`, and as a record's `fetch`.
-    pub(super) async fn whole(&self, key: &Key, entry: &Entry, deadline: Instant) -> Result<Bytes> {
+    pub async fn whole(&self, key: &Key, entry: &Entry, deadline: Instant) -> Result<Bytes> {
         let parts = match &entry.body {
             Body::Whole(bytes) => return Ok(bytes.clone()),
             Body::Large(parts) => Arc::clone(parts),

@@ -13,17 +13,16 @@ mod stats_cache_item;
 
 /// All of them; without the cargo feature `frames`, those that need no frames.
 pub fn all() -> Vec<Box<dyn Function>> {
-    let mut functions: Vec<Box<dyn Function>> = vec![
+    vec![
         #[cfg(feature = "frames")]
         Box::new(cache_item_stats::CacheItemStats::new()),
         Box::new(echo::Echo::named("echo")),
         // The name that the original began with.
         Box::new(echo::Echo::named("say_hello")),
+        Box::new(filelist::FileList::new()),
         Box::new(pi::Pi::new()),
         Box::new(random_number::RandomNumber::new()),
         Box::new(stats_cache::StatsCache::new()),
         Box::new(stats_cache_item::StatsCacheItem::new()),
-    ];
-    functions.push(Box::new(filelist::FileList::beside(&functions)));
-    functions
+    ]
 }

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::timeout_at;
 
-use crate::cache::{Ask, Cache, Read};
-use crate::entry::Entry;
+use crate::cache::{Ask, Cache, Names, Read};
+use crate::entry::{Entry, NoRoom};
 use crate::error::{Error, Result};
 #[cfg(feature = "frames")]
 use crate::frame::{Format, Frame, Source};
-use crate::function::{Engine, Seen};
-use crate::key::{InvalidKey, Key};
+use crate::function::seen::{Listing, Sight};
+use crate::function::{Answer, Engine, Given, Seen};
+use crate::key::{InvalidKey, Key, KeyPatterns};
 use crate::tier::memory::{Derived, Weighed};
+
+/// How many calls may stand in each other: a function that calls itself ends here.
+const DEPTH_MAX: u8 = 16;
 
 /// What one call sees of the cache, as of one moment and until one deadline.
 #[derive(Clone)]
@@ -21,17 +25,23 @@ pub struct View {
     engine: Arc<Engine>,
     ask: Ask,
     seen: Arc<Seen>,
+    depth: u8,
 }
 
 impl View {
     /// Shows the cache of `engine` as of `ask`, to a call that has read nothing yet.
     pub fn new(engine: Arc<Engine>, ask: Ask) -> Self {
-        Self { engine, ask, seen: Arc::default() }
+        Self { engine, ask, seen: Arc::default(), depth: 0 }
     }
 
     /// What was read through this and its clones.
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// As of when, and until when.
+    pub fn ask(&self) -> Ask {
+        self.ask
     }
 
     /// Parses the name of an object.
@@ -45,23 +55,114 @@ impl View {
     /// Reads an object through the cache; the same version of it each time.
     ///
     /// # Errors
-    /// `NotFound`, and what the record says.
+    /// `NotFound`, `Changed` where the version that counts is no more, and what the record says.
     pub async fn read(&self, key: &Key) -> Result<Read> {
         let absent = || Error::NotFound { key: key.clone(), remembered_for: None };
-        if let Some(seen) = self.seen.object(key) {
-            return seen.ok_or_else(absent);
+        match self.seen.object(key) {
+            Some(Sight::Read(read)) => return Ok(*read),
+            Some(Sight::Absent) => return Err(absent()),
+            Some(Sight::Known(_)) | None => {}
         }
-        let read = match self.cache().read(key, self.ask).await {
-            Ok(read) => Some(read),
-            Err(Error::NotFound { .. }) => None,
+        let sight = match self.cache().read(key, self.ask).await {
+            Ok(read) => Sight::Read(Box::new(read)),
+            Err(Error::NotFound { .. }) => Sight::Absent,
             Err(error) => return Err(error),
         };
-        self.seen.note(key, read).ok_or_else(absent)
+        match self.seen.note(key, sight) {
+            Sight::Read(read) => Ok(*read),
+            Sight::Absent => Err(absent()),
+            Sight::Known(_) => Err(Error::Changed { key: key.clone() }),
+        }
+    }
+
+    /// Whether there is an object `key`; its body is not read.
+    ///
+    /// # Errors
+    /// What the record says.
+    pub async fn has(&self, key: &Key) -> Result<bool> {
+        if let Some(sight) = self.seen.object(key) {
+            return Ok(sight.version().is_some());
+        }
+        let version = self.cache().current(key, self.ask).await?;
+        let sight = self.seen.note(key, version.map_or(Sight::Absent, Sight::Known));
+        Ok(sight.version().is_some())
+    }
+
+    /// The objects of the record whose names begin with `below`, in order; the same each time.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    pub async fn below(&self, below: &str) -> Result<Vec<Key>> {
+        let names = self.names(below).await?;
+        self.seen.note_listing(Listing::Below(below.to_owned()), Names::digest(names.keys()));
+        Ok(names.keys().to_vec())
+    }
+
+    /// The objects of the record whose names match `patterns`, in order; the same each time.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    pub async fn matching(&self, patterns: &KeyPatterns) -> Result<Vec<Key>> {
+        let names = self.names(patterns.literal_prefix()).await?;
+        let keys: Vec<Key> = names.keys().iter().filter(|key| patterns.matches(key.as_str())).cloned().collect();
+        self.seen.note_listing(Listing::Matching(patterns.texts().to_vec()), Names::digest(&keys));
+        Ok(keys)
     }
 
     /// The names of what is cached, in order.
     pub async fn keys(&self) -> Vec<String> {
         self.cache().list().await.into_iter().map(|line| line.key).collect()
+    }
+
+    /// The names of all functions, in order.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    pub async fn functions(&self) -> Result<Vec<String>> {
+        self.engine.registry().names(self).await
+    }
+
+    /// Calls another function. What it reads, this call has read.
+    ///
+    /// # Errors
+    /// As [`Engine::call`]; `FunctionFailed` where calls go too deep.
+    pub async fn call(&self, name: &str, given: &[(String, Given)]) -> Result<Answer> {
+        if self.depth == DEPTH_MAX {
+            let cause = format!("more than {DEPTH_MAX} calls within each other").into();
+            return Err(Error::FunctionFailed { function: name.to_owned(), cause });
+        }
+        let callee = Self { seen: Arc::new(Seen::by(Arc::clone(&self.seen))), depth: self.depth + 1, ..self.clone() };
+        self.engine.registry().call(name, given, &callee).await
+    }
+
+    /// A value that is made of a file of the record by waiting for others: made once a version, kept under the memory budget.
+    ///
+    /// # Errors
+    /// What `make` says, `Busy`, and `Deadline` where it takes too long.
+    pub(super) async fn derive_elsewhere<T: Weighed>(
+        &self,
+        kind: &'static str,
+        key: &Key,
+        entry: &Entry,
+        make: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<Arc<Derived<T>>> {
+        self.in_time(key, self.cache().derive_elsewhere(kind, key, &entry.version, make)).await
+    }
+
+    /// The body of an object, brought into memory.
+    ///
+    /// # Errors
+    /// `TooLarge`, and what the record says.
+    pub async fn body(&self, key: &Key, entry: &Arc<Entry>) -> Result<Bytes> {
+        self.cache().whole(key, entry, self.ask.deadline).await
+    }
+
+    /// Gives a value that was made for this call its room in the memory budget.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn hold<T: Weighed>(&self, value: T) -> Result<Arc<Derived<T>>, NoRoom> {
+        self.cache().hold(value).await
     }
 
     /// An entry in columns: parsed once a version, off the async workers.
@@ -104,6 +205,14 @@ impl View {
         make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
         self.in_time(key, self.cache().derive_of_body(kind, key, entry, self.ask.deadline, make)).await
+    }
+
+    async fn names(&self, below: &str) -> Result<Arc<Derived<Names>>> {
+        if let Some(names) = self.seen.names(below) {
+            return Ok(names);
+        }
+        let names = self.cache().names(below, self.ask).await?;
+        Ok(self.seen.note_names(below, names))
     }
 
     fn cache(&self) -> &Arc<Cache> {

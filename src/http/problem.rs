@@ -281,6 +281,7 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::Deadline { .. } | Error::NotListed { why: Unlisted::Deadline, .. } => {
             (&catalogue::DEADLINE, "try again; it may be cached by then")
         }
+        Error::NotListed { why: Unlisted::TooMany, .. } => (&catalogue::TOO_MANY_NAMES, "ask for fewer, by a longer prefix"),
         Error::NotWritten { .. } | Error::Tier { .. } => {
             (&catalogue::NOT_WRITTEN, "try again; the operator looks at LOCAL_DATA_DIR")
         }
@@ -294,6 +295,8 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::QueryStopped { .. } => (&catalogue::QUERY_TOO_LARGE, "ask for fewer rows and columns, or group before joining"),
         Error::Overloaded => (&catalogue::QUERIES_WAIT, "try again in a second"),
         Error::UnknownFunction { .. } => (&catalogue::UNKNOWN_FUNCTION, "call one of these"),
+        Error::BadAnswer { .. } => (&catalogue::BAD_ANSWER, "ask for another form, or mend the function"),
+        Error::BadFunction { .. } => (&catalogue::BAD_FUNCTION, "mend its file"),
         Error::InvalidArgument { .. } => (&catalogue::INVALID_ARGUMENT, "mend the call"),
         Error::FunctionFailed { .. } => (&catalogue::FUNCTION_FAILED, "look at this service's log"),
     }
@@ -322,6 +325,8 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::QueryStopped { .. }
         | Error::Overloaded
         | Error::UnknownFunction { .. }
+        | Error::BadAnswer { .. }
+        | Error::BadFunction { .. }
         | Error::InvalidArgument { .. }
         | Error::FunctionFailed { .. } => None,
     }

@@ -70,7 +70,7 @@ async fn run(api: &Api, parameters: Vec<(String, String)>, ask: Ask) -> Result<R
         Call::Function { name, arguments } => {
             let given: Vec<_> = arguments.into_iter().map(|(name, text)| (name, Given::Text(text))).collect();
             let value = api.engine.call(&name, &given, ask).await?;
-            answer_in_room(api, &value.to_text()).await
+            answer_in_room(api, &value.to_text()?).await
         }
     }
 }

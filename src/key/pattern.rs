@@ -66,6 +66,11 @@ impl KeyPatterns {
         self.texts.is_empty()
     }
 
+    /// The globs, as they were parsed.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
     /// The longest text that all keys that match begin with; empty where they have nothing in common. Saves a listing of the rest.
     pub fn literal_prefix(&self) -> &str {
         let mut literals = self.texts.iter().map(|text| &text[..text.find(['*', '?', '[', '{', '\\']).unwrap_or(text.len())]);

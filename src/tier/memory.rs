@@ -328,6 +328,13 @@ impl From<&'static str> for Kind {
     }
 }
 
+impl<T> Derived<T> {
+    /// Says that `value` takes `room`; nobody finds it in memory.
+    pub fn within(value: T, room: Room) -> Self {
+        Self { value, _room: room }
+    }
+}
+
 impl<T> Deref for Derived<T> {
     type Target = T;
 

@@ -73,7 +73,7 @@ async fn functions_answer_as_the_original_did() {
         let at = given.iter().position(|(name, _)| name == "function").unwrap();
         let (_, function) = given.remove(at);
         let value = bench.call(&function, &given).await.unwrap();
-        let value = value.to_text();
+        let value = value.to_text().unwrap();
         (200, serde_json::to_vec(&json!({"return": {"uri": path, "value": value}})).unwrap())
     })
     .await;

@@ -5,29 +5,22 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::function::{Answer, Arguments, Function, Spec, View};
 
-pub(super) struct FileList {
-    spec: Spec,
-    names: Vec<String>,
-}
+pub(super) struct FileList(Spec);
 
 impl FileList {
-    /// Lists `others` and itself.
-    pub(super) fn beside(others: &[Box<dyn Function>]) -> Self {
+    pub(super) fn new() -> Self {
         // The original kept a file a function; hence the name.
-        let spec = Spec::new("filelist", "Lists the functions by name.");
-        let mut names: Vec<String> = others.iter().map(|other| other.spec().name.clone()).chain([spec.name.clone()]).collect();
-        names.sort();
-        Self { spec, names }
+        Self(Spec::new("filelist", "Lists the functions by name."))
     }
 }
 
 #[async_trait]
 impl Function for FileList {
     fn spec(&self) -> &Spec {
-        &self.spec
+        &self.0
     }
 
-    async fn call(&self, _arguments: &Arguments, _view: &View) -> Result<Answer> {
-        Ok(Answer::Json(self.names.clone().into()))
+    async fn call(&self, _arguments: &Arguments, view: &View) -> Result<Answer> {
+        Ok(Answer::Json(view.functions().await?.into()))
     }
 }

@@ -131,6 +131,15 @@ kinds! {
     FAILURE = "failure", INTERNAL_SERVER_ERROR, "A mistake of this service",
         "Something happened that should not have.",
         "The operator looks at this service's log, and files a bug with what it says.";
+    BAD_ANSWER = "bad-answer", UNPROCESSABLE_ENTITY, "The answer cannot be sent in this form",
+        "The function answered with something that the form has no words for, as JSON has none for a function.",
+        "Ask for another form with `format`, or mend the function.";
+    BAD_FUNCTION = "bad-function", UNPROCESSABLE_ENTITY, "The function's file cannot be called",
+        "The file of the function does not compile: its header, its parameters or its code break a rule.",
+        "Mend the file as `detail` says, and deploy it again.";
+    TOO_MANY_NAMES = "too-many-names", UNPROCESSABLE_ENTITY, "Too many objects below a name",
+        "The function or query wants all objects below a name, and there are more than are ever listed at once.",
+        "Use a longer prefix, or a pattern that begins with one.";
     FUNCTION_FAILED = "function-failed", INTERNAL_SERVER_ERROR, "The function failed",
         "The function ended without a result.",
         "Whoever wrote it looks at this service's log.";

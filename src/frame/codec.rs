@@ -134,7 +134,8 @@ impl Source<'_> {
         }
         let outline = self.checked(Outline::of(self.body))?;
         let columns = shape.needs(outline.columns().into_iter());
-        let groups = condition.filter(|condition| !outline.has_clocks(condition.columns())).map(|condition| outline.groups(condition));
+        let groups =
+            condition.filter(|condition| !outline.has_clocks(condition.columns())).map(|condition| outline.groups(condition));
         let part = Part { columns, groups };
         self.bounded(outline.check(self.body, &part))?;
         self.checked(guarded(|| parquet_part(self.body, &part)))

@@ -14,6 +14,7 @@ mod prune;
 mod run;
 mod shape;
 mod statement;
+mod tables;
 mod write;
 
 pub use literal::Scalar;

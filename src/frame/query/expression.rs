@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval, ObjectNamePart, Subscript,
-    TypedString, UnaryOperator, Value, ValueWithSpan, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval, ObjectNamePart,
+    Subscript, TypedString, UnaryOperator, Value, ValueWithSpan, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use crate::frame::query::functions::{self, Growth};
@@ -69,6 +69,7 @@ impl Writer<'_> {
                 Ok(())
             }
             Expr::Wildcard(_) => {
+                self.found.shape.has_wildcard = true;
                 self.push("*");
                 Ok(())
             }
@@ -350,7 +351,11 @@ impl Writer<'_> {
             let name: String = called.value.chars().take(40).collect();
             return Err(BadQuery::new(format_args!("there is no function `{name}` here{}", nearest.unwrap_or_default())));
         };
-        if *uses_odbc_syntax || !matches!(parameters, FunctionArguments::None) || null_treatment.is_some() || !within_group.is_empty() {
+        if *uses_odbc_syntax
+            || !matches!(parameters, FunctionArguments::None)
+            || null_treatment.is_some()
+            || !within_group.is_empty()
+        {
             return Err(BadQuery::new(format_args!("{known} is called as {known}(…)")));
         }
         let shape = &mut self.found.shape;
@@ -400,7 +405,9 @@ impl Writer<'_> {
                     self.list(by, Self::ordered)?;
                 }
                 FunctionArgumentClause::Limit(limit) => self.all(&[T(" LIMIT "), E(limit)])?,
-                _ => return Err(BadQuery::new(format_args!("{called} takes ORDER BY and LIMIT behind its values, and no other"))),
+                _ => {
+                    return Err(BadQuery::new(format_args!("{called} takes ORDER BY and LIMIT behind its values, and no other")));
+                }
             }
         }
         self.push(")");
@@ -475,6 +482,8 @@ fn literal_of(value: &Value) -> Result<Literal<'_>, BadQuery> {
         Value::Boolean(true) => Literal::Raw("TRUE".to_owned()),
         Value::Boolean(false) => Literal::Raw("FALSE".to_owned()),
         Value::Null => Literal::Raw("NULL".to_owned()),
-        _ => return Err(BadQuery::new("a literal is a number, a text in single quotes, TRUE, FALSE, NULL, or DATE '2024-12-31'")),
+        _ => {
+            return Err(BadQuery::new("a literal is a number, a text in single quotes, TRUE, FALSE, NULL, or DATE '2024-12-31'"));
+        }
     })
 }

@@ -110,7 +110,11 @@ fn scalar(value: &Scalar) -> Option<Node> {
 }
 
 fn number(digits: &str) -> Option<Literal> {
-    if digits.contains(['.', 'e', 'E']) { digits.parse().ok().map(Literal::Float) } else { digits.parse().ok().map(Literal::Integer) }
+    if digits.contains(['.', 'e', 'E']) {
+        digits.parse().ok().map(Literal::Float)
+    } else {
+        digits.parse().ok().map(Literal::Integer)
+    }
 }
 
 fn comparison(operator: &BinaryOperator) -> Option<Comparison> {

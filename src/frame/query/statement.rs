@@ -140,7 +140,8 @@ fn parse(text: &str) -> Result<Box<Query>, BadQuery> {
         return Err(BadQuery::new("the statement has a NUL character"));
     }
     let unparsable = |reason: String| BadQuery::new(format_args!("the statement does not parse: {}", short(&reason)));
-    let mut tokens = Tokenizer::new(&GenericDialect, text).tokenize_with_location().map_err(|error| unparsable(error.to_string()))?;
+    let mut tokens =
+        Tokenizer::new(&GenericDialect, text).tokenize_with_location().map_err(|error| unparsable(error.to_string()))?;
     if tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count() > TOKENS_MAX {
         return Err(BadQuery::new(format_args!("the statement has more than {TOKENS_MAX} words and signs")));
     }
@@ -151,7 +152,9 @@ fn parse(text: &str) -> Result<Box<Query>, BadQuery> {
     match (statements.pop(), statements.is_empty()) {
         (Some(Parsed::Query(query)), true) => Ok(query),
         (Some(_), true) => Err(BadQuery::new("only a SELECT is answered; nothing here is ever changed")),
-        (None, _) => Err(BadQuery::new("the statement is empty; write a SELECT, as in SELECT * FROM \"prices/2024.parquet\" LIMIT 10")),
+        (None, _) => {
+            Err(BadQuery::new("the statement is empty; write a SELECT, as in SELECT * FROM \"prices/2024.parquet\" LIMIT 10"))
+        }
         (Some(_), false) => Err(BadQuery::new("there is more than one statement; send one at a time")),
     }
 }
@@ -170,7 +173,8 @@ fn name_tables_of_parameters(tokens: &mut Vec<TokenWithSpan>) {
             (Token::Placeholder(name), _) if is_table => name.strip_prefix('$').map(|name| (name.to_owned(), 1)),
             _ => None,
         };
-        is_table = matches!(&tokens[place].token, Token::Word(Word { keyword: Keyword::FROM | Keyword::JOIN, quote_style: None, .. }));
+        is_table =
+            matches!(&tokens[place].token, Token::Word(Word { keyword: Keyword::FROM | Keyword::JOIN, quote_style: None, .. }));
         if let Some((name, length)) = named {
             tokens[place].token = Token::make_word(&format!("{PARAMETER_TABLE}{name}"), Some('"'));
             tokens.drain(place + 1..place + length);

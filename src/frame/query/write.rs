@@ -1,16 +1,16 @@
-//! Walks over a statement and writes down anew what is allowed of it, and nothing else: clauses here, expressions in
-//! [`super::expression`].
+//! Walks over a statement and writes down anew what is allowed of it, and nothing else: clauses here, tables in [`super::tables`],
+//! expressions in [`super::expression`].
 //!
 //! Every struct of the parser is taken apart without `..`, so that what a newer parser knows must be thought about here before it
-//! compiles. Each table gets a name of ours, and keeps its own as an alias.
+//! compiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{
-    Cte, Distinct, ExceptSelectItem, ExcludeSelectItem, Expr, Fetch, GroupByExpr, Ident, IdentWithAlias, IlikeSelectItem, Join,
-    JoinConstraint, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy,
-    OrderByExpr, OrderByKind, OrderByOptions, Query, RenameSelectItem, ReplaceSelectElement, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions, With,
+    Cte, Distinct, ExceptSelectItem, ExcludeSelectItem, Expr, Fetch, GroupByExpr, Ident, IdentWithAlias, IlikeSelectItem,
+    LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
+    OrderByOptions, Query, RenameSelectItem, ReplaceSelectElement, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    SetOperator, WildcardAdditionalOptions, With,
 };
 
 use crate::frame::query::shape::Shape;
@@ -28,9 +28,9 @@ pub(super) struct Writer<'a> {
     pub(super) found: Found,
     /// What stands for the parameters; `None` while nobody knows.
     values: Option<&'a BTreeMap<String, Scalar>>,
-    stem: &'a str,
+    pub(super) stem: &'a str,
     /// The names of tables that the statement itself makes, where they are seen.
-    made: Vec<String>,
+    pub(super) made: Vec<String>,
 }
 
 /// What is in a statement.
@@ -44,7 +44,7 @@ pub(super) struct Found {
 }
 
 /// Refuses `what` where it is there.
-fn none(is_there: bool, what: &str) -> Written {
+pub(super) fn none(is_there: bool, what: &str) -> Written {
     if is_there { Err(BadQuery::new(format_args!("{what} is not answered here"))) } else { Ok(()) }
 }
 
@@ -100,18 +100,8 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn query(&mut self, query: &Query) -> Written {
-        let Query {
-            with,
-            body,
-            order_by,
-            limit_clause,
-            fetch,
-            locks,
-            for_clause,
-            settings,
-            format_clause,
-            pipe_operators,
-        } = query;
+        let Query { with, body, order_by, limit_clause, fetch, locks, for_clause, settings, format_clause, pipe_operators } =
+            query;
         none(!locks.is_empty() || for_clause.is_some(), "FOR")?;
         none(settings.is_some(), "SETTINGS")?;
         none(format_clause.is_some(), "FORMAT: ?format= says it, which")?;
@@ -288,8 +278,15 @@ impl<'a> Writer<'a> {
 
     /// What is said behind a `*`.
     fn wildcard(&mut self, options: &WildcardAdditionalOptions) -> Written {
-        let WildcardAdditionalOptions { wildcard_token: _, opt_ilike, opt_exclude, opt_except, opt_replace, opt_rename, opt_alias } =
-            options;
+        let WildcardAdditionalOptions {
+            wildcard_token: _,
+            opt_ilike,
+            opt_exclude,
+            opt_except,
+            opt_replace,
+            opt_rename,
+            opt_alias,
+        } = options;
         self.found.shape.has_wildcard = true;
         none(opt_alias.is_some(), "a name behind `*`")?;
         if let Some(IlikeSelectItem { pattern }) = opt_ilike {
@@ -342,148 +339,6 @@ impl<'a> Writer<'a> {
     /// A name that has one part.
     pub(super) fn only_name(&mut self, name: &ObjectName) -> Written {
         self.name(one_part(name)?)
-    }
-
-    fn tables(&mut self, tables: &TableWithJoins) -> Written {
-        let TableWithJoins { relation, joins } = tables;
-        self.table(relation)?;
-        for Join { relation, global, join_operator } in joins {
-            none(*global, "GLOBAL")?;
-            self.found.shape.is_unbounded = true;
-            let (word, constraint) = join(join_operator)?;
-            self.push(if matches!(constraint, JoinConstraint::Natural) { " NATURAL " } else { " " });
-            self.push(word);
-            self.push(" ");
-            self.table(relation)?;
-            match constraint {
-                JoinConstraint::On(condition) => {
-                    self.push(" ON ");
-                    self.expression(condition)?;
-                }
-                JoinConstraint::Using(columns) => {
-                    self.push(" USING (");
-                    self.list(columns, |writer, column| {
-                        let name = one_part(column)?;
-                        writer.column(&name.value);
-                        writer.name(name)
-                    })?;
-                    self.push(")");
-                }
-                JoinConstraint::Natural => self.found.shape.has_wildcard = true,
-                JoinConstraint::None => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn table(&mut self, table: &TableFactor) -> Written {
-        match table {
-            TableFactor::Table {
-                name,
-                alias,
-                args,
-                with_hints,
-                version,
-                with_ordinality,
-                partitions,
-                json_path,
-                sample,
-                index_hints,
-            } => {
-                none(args.is_some(), &format!("`{name}(…)` as a table: a table is the name of an object, and a call of a function"))?;
-                none(!with_hints.is_empty() || !index_hints.is_empty() || *with_ordinality, "a hint behind a table")?;
-                none(version.is_some() || !partitions.is_empty() || json_path.is_some(), "a part of a table behind its name")?;
-                none(sample.is_some(), "a sample of a table")?;
-                self.relation(one_part(name)?, alias.as_ref())
-            }
-            TableFactor::Derived { lateral, subquery, alias, sample } => {
-                none(*lateral, "LATERAL")?;
-                none(sample.is_some(), "a sample of a table")?;
-                self.found.shape.is_unbounded = true;
-                self.push("(");
-                self.query(subquery)?;
-                self.push(")");
-                self.alias(alias.as_ref())
-            }
-            TableFactor::NestedJoin { table_with_joins, alias } => {
-                self.found.shape.is_unbounded = true;
-                self.push("(");
-                self.tables(table_with_joins)?;
-                self.push(")");
-                self.alias(alias.as_ref())
-            }
-            TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, with_ordinality } => {
-                none(*with_offset || *with_ordinality || with_offset_alias.is_some(), "UNNEST WITH OFFSET or ORDINALITY")?;
-                self.found.shape.is_unbounded = true;
-                self.push("UNNEST(");
-                self.list(array_exprs, Self::expression)?;
-                self.push(")");
-                self.alias(alias.as_ref())
-            }
-            TableFactor::TableFunction { .. }
-            | TableFactor::Function { .. }
-            | TableFactor::JsonTable { .. }
-            | TableFactor::OpenJsonTable { .. }
-            | TableFactor::Pivot { .. }
-            | TableFactor::Unpivot { .. }
-            | TableFactor::MatchRecognize { .. }
-            | TableFactor::XmlTable { .. }
-            | TableFactor::SemanticView { .. } => {
-                Err(BadQuery::new("a table is the name of an object, a glob over such names, or another SELECT in brackets"))
-            }
-        }
-    }
-
-    /// A table by its name: one that the statement makes, or an object.
-    fn relation(&mut self, name: &Ident, alias: Option<&TableAlias>) -> Written {
-        none(alias.is_some_and(|alias| !alias.columns.is_empty()), "a list of columns behind the name of an object")?;
-        if self.made.contains(&name.value) {
-            self.name(name)?;
-            return self.alias(alias);
-        }
-        let (table, own_name) = match name.value.strip_prefix(PARAMETER_TABLE) {
-            Some(parameter) => {
-                self.parameter(parameter)?;
-                (Table::Parameter(parameter.to_owned()), parameter)
-            }
-            None => (Table::Named(name.value.clone()), &*name.value),
-        };
-        let tables = &mut self.found.tables;
-        let place = tables.iter().position(|known| *known == table).unwrap_or_else(|| {
-            tables.push(table);
-            tables.len() - 1
-        });
-        literal::name(&format!("{}{place}", self.stem), &mut self.text);
-        match alias {
-            Some(_) => self.alias(alias),
-            None => {
-                self.found.names.insert(own_name.to_owned());
-                self.push(" AS ");
-                literal::name(own_name, &mut self.text);
-                Ok(())
-            }
-        }
-    }
-
-    fn alias(&mut self, alias: Option<&TableAlias>) -> Written {
-        let Some(alias) = alias else { return Ok(()) };
-        self.push(" AS ");
-        self.table_alias(alias)
-    }
-
-    fn table_alias(&mut self, alias: &TableAlias) -> Written {
-        let TableAlias { explicit: _, name, columns, at } = alias;
-        none(at.is_some(), "AT")?;
-        self.name(name)?;
-        if !columns.is_empty() {
-            self.push(" (");
-            self.list(columns, |writer, column| {
-                none(column.data_type.is_some(), "a type behind the name of a column")?;
-                writer.name(&column.name)
-            })?;
-            self.push(")");
-        }
-        Ok(())
     }
 
     fn group_by(&mut self, group_by: &GroupByExpr) -> Written {
@@ -555,33 +410,11 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn one_part(name: &ObjectName) -> Result<&Ident, BadQuery> {
+pub(super) fn one_part(name: &ObjectName) -> Result<&Ident, BadQuery> {
     match name.0.as_slice() {
         [ObjectNamePart::Identifier(name)] => Ok(name),
-        _ => Err(BadQuery::new(format_args!("`{name}` has several parts; a table is one name, in double quotes: \"prices/2024.parquet\""))),
+        _ => Err(BadQuery::new(format_args!(
+            "`{name}` has several parts; a table is one name, in double quotes: \"prices/2024.parquet\""
+        ))),
     }
-}
-
-fn join(operator: &JoinOperator) -> Result<(&'static str, &JoinConstraint), BadQuery> {
-    Ok(match operator {
-        JoinOperator::Join(constraint) => ("JOIN", constraint),
-        JoinOperator::Inner(constraint) => ("INNER JOIN", constraint),
-        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => ("LEFT JOIN", constraint),
-        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => ("RIGHT JOIN", constraint),
-        JoinOperator::FullOuter(constraint) => ("FULL JOIN", constraint),
-        JoinOperator::CrossJoin(constraint) => ("CROSS JOIN", constraint),
-        JoinOperator::Semi(constraint) => ("SEMI JOIN", constraint),
-        JoinOperator::LeftSemi(constraint) => ("LEFT SEMI JOIN", constraint),
-        JoinOperator::RightSemi(constraint) => ("RIGHT SEMI JOIN", constraint),
-        JoinOperator::Anti(constraint) => ("ANTI JOIN", constraint),
-        JoinOperator::LeftAnti(constraint) => ("LEFT ANTI JOIN", constraint),
-        JoinOperator::RightAnti(constraint) => ("RIGHT ANTI JOIN", constraint),
-        JoinOperator::CrossApply
-        | JoinOperator::OuterApply
-        | JoinOperator::AsOf { .. }
-        | JoinOperator::StraightJoin(_)
-        | JoinOperator::ArrayJoin
-        | JoinOperator::LeftArrayJoin
-        | JoinOperator::InnerArrayJoin => return Err(BadQuery::new("this kind of JOIN is not answered here")),
-    })
 }

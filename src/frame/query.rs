@@ -37,6 +37,11 @@ impl BadQuery {
     pub(in crate::frame) fn new(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
     }
+
+    /// Of a text on which even the parser gives up.
+    pub fn unparsable() -> Self {
+        Self::new("the statement cannot be parsed")
+    }
 }
 
 #[cfg(test)]

@@ -215,6 +215,10 @@ impl View {
         Ok(self.seen.note_names(below, names))
     }
 
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     fn cache(&self) -> &Arc<Cache> {
         self.engine.cache()
     }

@@ -69,11 +69,22 @@ impl Statement {
     /// # Errors
     /// What is not answered, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, BadQuery> {
+        if text.contains('\0') {
+            return Err(BadQuery::new("the statement has a NUL character"));
+        }
         if text.len() > TEXT_BYTES_MAX {
             return Err(BadQuery::new(format_args!("the statement has {} bytes, more than {TEXT_BYTES_MAX}", text.len())));
         }
         // What is too deep is dropped there too.
-        on_deep_stack(|| Self::of(parse(text)?)).unwrap_or_else(|| Err(BadQuery::new("the statement cannot be parsed")))
+        on_deep_stack(|| Self::of(parse(text, TOKENS_MAX)?)).unwrap_or_else(|| Err(BadQuery::unparsable()))
+    }
+
+    /// Parses what [`Bound`] says, in another process: its size was judged before values were put into it.
+    ///
+    /// # Errors
+    /// As [`Statement::parse`].
+    pub fn judged(text: &str) -> Result<Self, BadQuery> {
+        on_deep_stack(|| Self::looked_at(parse(text, usize::MAX)?, 0)).unwrap_or_else(|| Err(BadQuery::unparsable()))
     }
 
     fn of(tree: Box<Query>) -> Result<Self, BadQuery> {
@@ -81,10 +92,14 @@ impl Statement {
         if let ControlFlow::Break(reason) = tree.visit(&mut count) {
             return Err(BadQuery::new(reason));
         }
+        Self::looked_at(tree, count.nodes)
+    }
+
+    fn looked_at(tree: Box<Query>, nodes: usize) -> Result<Self, BadQuery> {
         let mut writer = Writer::looking();
         writer.query(&tree)?;
         let mut found = writer.found;
-        found.shape.nodes = count.nodes;
+        found.shape.nodes = nodes;
         let mut stem = "t".to_owned();
         while found.names.iter().any(|name| name.starts_with(&stem)) {
             stem.push('_');
@@ -109,6 +124,10 @@ impl Statement {
     pub fn bind(&self, values: &BTreeMap<String, Scalar>) -> Result<Bound, BadQuery> {
         if let Some(unknown) = values.keys().find(|name| !self.parameters.contains(*name)) {
             return Err(BadQuery::new(format_args!("the statement has no parameter `:{unknown}`")));
+        }
+        let members = |value: &Scalar| if let Scalar::List(members) = value { members.len() } else { 1 };
+        if values.values().map(members).sum::<usize>() > NODES_MAX {
+            return Err(BadQuery::new(format_args!("the parameters have more than {NODES_MAX} values")));
         }
         let mut writer = Writer::binding(values, &self.stem);
         writer.query(&self.tree)?;
@@ -135,15 +154,12 @@ pub(super) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<
 }
 
 /// Parses as polars will. Source: polars-sql 0.55.2, `SQLContext::execute`.
-fn parse(text: &str) -> Result<Box<Query>, BadQuery> {
-    if text.contains('\0') {
-        return Err(BadQuery::new("the statement has a NUL character"));
-    }
+fn parse(text: &str, tokens_max: usize) -> Result<Box<Query>, BadQuery> {
     let unparsable = |reason: String| BadQuery::new(format_args!("the statement does not parse: {}", short(&reason)));
     let mut tokens =
         Tokenizer::new(&GenericDialect, text).tokenize_with_location().map_err(|error| unparsable(error.to_string()))?;
-    if tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count() > TOKENS_MAX {
-        return Err(BadQuery::new(format_args!("the statement has more than {TOKENS_MAX} words and signs")));
+    if tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count() > tokens_max {
+        return Err(BadQuery::new(format_args!("the statement has more than {tokens_max} words and signs")));
     }
     name_tables_of_parameters(&mut tokens);
     let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+mod call;
 mod expression;
 mod functions;
 mod literal;

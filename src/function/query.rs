@@ -10,7 +10,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::error::{Error, Result, Stopped};
 use crate::frame::query::{BadQuery, Bound, Input, Part, Piece, Refused, Scalar, Statement, run};
@@ -142,12 +141,11 @@ impl View {
         let bound = Arc::new(bound);
         if !bound.shape.is_unbounded {
             let inputs = self.inputs_of(&bound, &tables).await?;
-            let cache = self.engine().cache();
             let read: u64 = tables.iter().flatten().map(|(_, entry)| entry.facts.size).fold(0, u64::saturating_add);
-            let room_bytes = read.saturating_mul(PARSING_FACTOR).clamp(ROOM_BYTES_MIN, cache.making_max().max(ROOM_BYTES_MIN));
+            let room_bytes = read.saturating_mul(PARSING_FACTOR).max(ROOM_BYTES_MIN);
             let busy = |_| tables.iter().flatten().next().map_or(Error::Overloaded, |(key, _)| Error::Busy { key: key.clone() });
-            let room = cache.room(room_bytes).await.map_err(busy)?;
-            let (frame_bytes_max, bytes_max, here) = (self.engine().frame_bytes_max(), cache.making_max(), Arc::clone(&bound));
+            let room = self.room(room_bytes).await.map_err(busy)?;
+            let (frame_bytes_max, bytes_max, here) = (self.engine().frame_bytes_max(), self.making_max(), Arc::clone(&bound));
             // Nobody can stop it: it keeps its turn and its room until it ends, whoever has gone meanwhile.
             let running = spawn_blocking(move || {
                 let answered = run(&here, &inputs, frame_bytes_max, Some(bytes_max));
@@ -179,7 +177,7 @@ impl View {
             }
             inputs.push(Input { table: table.clone(), pieces });
         }
-        let (answer_bytes_max, frame_bytes_max) = (self.engine().cache().making_max(), self.engine().frame_bytes_max());
+        let (answer_bytes_max, frame_bytes_max) = (self.making_max(), self.engine().frame_bytes_max());
         let order = Order { bound, inputs: &inputs, answer_bytes_max, frame_bytes_max };
         workers.run(order, self.ask().deadline).await
     }
@@ -199,8 +197,7 @@ impl View {
 
     async fn part(&self, key: &Key, entry: &Arc<Entry>) -> Result<Part> {
         const ASKED: &str = "asked";
-        let cache: &Arc<Cache> = self.engine().cache();
-        if let Some(frame) = cache.already_derived::<Frame>(Frame::KIND, key, &entry.version) {
+        if let Some(frame) = self.held::<Frame>(Frame::KIND, key, entry) {
             return Ok(Part::Frame(frame));
         }
         let format = Format::of(key, &entry.facts)?;
@@ -208,7 +205,7 @@ impl View {
             return self.frame(key, entry).await.map(Part::Frame);
         }
         // A part of parquet is cheaper than all of it, once.
-        if cache.already_derived::<Asked>(ASKED, key, &entry.version).is_some() {
+        if self.held::<Asked>(ASKED, key, entry).is_some() {
             match self.frame(key, entry).await {
                 Err(Error::TooLarge { .. } | Error::Busy { .. }) => {}
                 made => return made.map(Part::Frame),

@@ -1,14 +1,12 @@
-//! Expressions of a statement, written down anew: the other half of [`super::write`].
+//! Expressions of a statement, written down anew: a part of [`super::write`]. Calls are in [`super::call`].
 
 use std::fmt::Display;
 
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval, ObjectNamePart,
-    Subscript, TypedString, UnaryOperator, Value, ValueWithSpan, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
+    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Expr, Interval, Subscript, TypedString,
+    UnaryOperator, Value, ValueWithSpan,
 };
 
-use crate::frame::query::functions::{self, Growth};
 use crate::frame::query::write::{PARAMETER_TABLE, Writer, Written};
 use crate::frame::query::{BadQuery, Scalar, literal};
 
@@ -22,7 +20,7 @@ const PATTERN_BYTES_MAX: usize = 64;
 const PATTERN_SIGNS_MAX: usize = 4;
 
 /// What an expression is written of.
-enum Part<'e> {
+pub(super) enum Part<'e> {
     /// A text of ours.
     T(&'e str),
     /// Another expression.
@@ -115,6 +113,19 @@ impl Writer<'_> {
                 self.push(if is_short { "" } else { ")" });
                 Ok(())
             }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let [AccessExpr::Subscript(Subscript::Index { index })] = access_chain.as_slice() else {
+                    return Err(BadQuery::new("`[…]` takes one place, and stands alone behind a column"));
+                };
+                self.all(&[E(root), T("["), E(index), T("]")])
+            }
+            _ => self.worded(expression),
+        }
+    }
+
+    /// A call that has words between its arguments.
+    fn worded(&mut self, expression: &Expr) -> Written {
+        match expression {
             Expr::Extract { field, syntax: _, expr } => {
                 self.push("EXTRACT(");
                 self.plain(field)?;
@@ -145,12 +156,6 @@ impl Writer<'_> {
                     self.push("FROM ");
                 }
                 self.all(&[E(expr), T(")")])
-            }
-            Expr::CompoundFieldAccess { root, access_chain } => {
-                let [AccessExpr::Subscript(Subscript::Index { index })] = access_chain.as_slice() else {
-                    return Err(BadQuery::new("`[…]` takes one place, and stands alone behind a column"));
-                };
-                self.all(&[E(root), T("["), E(index), T("]")])
             }
             _ => self.predicate(expression),
         }
@@ -197,32 +202,34 @@ impl Writer<'_> {
                 let op = self.operator(compare_op, right)?;
                 self.all(&[E(left), T(" "), T(&op), T(" ALL("), E(right), T(")")])
             }
-            Expr::InSubquery { expr, subquery, negated } => {
-                self.found.shape.is_unbounded = true;
-                self.all(&[E(expr), T(not(negated)), T(" IN (")])?;
-                self.query(subquery)?;
-                self.push(")");
-                Ok(())
-            }
-            Expr::Exists { subquery, negated } => {
-                self.found.shape.is_unbounded = true;
-                self.push(if *negated { "NOT EXISTS (" } else { "EXISTS (" });
-                self.query(subquery)?;
-                self.push(")");
-                Ok(())
-            }
-            Expr::Subquery(subquery) => {
-                self.found.shape.is_unbounded = true;
-                self.push("(");
-                self.query(subquery)?;
-                self.push(")");
-                Ok(())
-            }
-            _ => Err(BadQuery::new("an expression of a kind that is not answered here stands in the statement")),
+            _ => self.nested(expression),
         }
     }
 
-    fn all(&mut self, parts: &[Part<'_>]) -> Written {
+    /// An expression that has another SELECT in it.
+    fn nested(&mut self, expression: &Expr) -> Written {
+        self.found.shape.is_unbounded = true;
+        let subquery = match expression {
+            Expr::InSubquery { expr, subquery, negated } => {
+                self.all(&[E(expr), T(if *negated { " NOT IN (" } else { " IN (" })])?;
+                subquery
+            }
+            Expr::Exists { subquery, negated } => {
+                self.push(if *negated { "NOT EXISTS (" } else { "EXISTS (" });
+                subquery
+            }
+            Expr::Subquery(subquery) => {
+                self.push("(");
+                subquery
+            }
+            _ => return Err(BadQuery::new("an expression of a kind that is not answered here stands in the statement")),
+        };
+        self.query(subquery)?;
+        self.push(")");
+        Ok(())
+    }
+
+    pub(super) fn all(&mut self, parts: &[Part<'_>]) -> Written {
         for part in parts {
             match part {
                 T(text) => self.push(text),
@@ -339,128 +346,6 @@ impl Writer<'_> {
             _ => return Err(BadQuery::new("an operator that is not answered here stands in the statement")),
         }
         Ok(operator.to_string())
-    }
-
-    fn function(&mut self, function: &Function) -> Written {
-        let Function { name, uses_odbc_syntax, parameters, args, filter, null_treatment, over, within_group } = function;
-        let [ObjectNamePart::Identifier(called)] = name.0.as_slice() else {
-            return Err(BadQuery::new("a function is called by one name"));
-        };
-        let Some((known, growth)) = functions::allowed(&called.value) else {
-            let nearest = functions::nearest(&called.value).map(|nearest| format!("; did you mean {nearest}?"));
-            let name: String = called.value.chars().take(40).collect();
-            return Err(BadQuery::new(format_args!("there is no function `{name}` here{}", nearest.unwrap_or_default())));
-        };
-        if *uses_odbc_syntax
-            || !matches!(parameters, FunctionArguments::None)
-            || null_treatment.is_some()
-            || !within_group.is_empty()
-        {
-            return Err(BadQuery::new(format_args!("{known} is called as {known}(…)")));
-        }
-        let shape = &mut self.found.shape;
-        shape.is_unbounded |= growth == Growth::Unbounded;
-        shape.has_wildcard |= known == "columns";
-        self.push(known);
-        self.arguments(known, args)?;
-        if let Some(condition) = filter {
-            self.all(&[T(" FILTER (WHERE "), E(condition), T(")")])?;
-        }
-        match over {
-            None => Ok(()),
-            Some(WindowType::NamedWindow(window)) => {
-                self.push(" OVER ");
-                self.name(window)
-            }
-            Some(WindowType::WindowSpec(window)) => {
-                self.push(" OVER ");
-                self.window(window)
-            }
-        }
-    }
-
-    fn arguments(&mut self, called: &str, arguments: &FunctionArguments) -> Written {
-        let FunctionArgumentList { duplicate_treatment, args, clauses } = match arguments {
-            FunctionArguments::List(arguments) => arguments,
-            _ => return Err(BadQuery::new(format_args!("{called} is called as {called}(…)"))),
-        };
-        self.push("(");
-        self.push(match duplicate_treatment {
-            None => "",
-            Some(DuplicateTreatment::Distinct) => "DISTINCT ",
-            Some(DuplicateTreatment::All) => "ALL ",
-        });
-        self.list(args, |writer, argument| match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => writer.expression(expression),
-            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
-                writer.push("*");
-                Ok(())
-            }
-            _ => Err(BadQuery::new(format_args!("{called} takes values, by their places"))),
-        })?;
-        for clause in clauses {
-            match clause {
-                FunctionArgumentClause::OrderBy(by) => {
-                    self.push(" ORDER BY ");
-                    self.list(by, Self::ordered)?;
-                }
-                FunctionArgumentClause::Limit(limit) => self.all(&[T(" LIMIT "), E(limit)])?,
-                _ => {
-                    return Err(BadQuery::new(format_args!("{called} takes ORDER BY and LIMIT behind its values, and no other")));
-                }
-            }
-        }
-        self.push(")");
-        Ok(())
-    }
-
-    pub(super) fn window(&mut self, window: &WindowSpec) -> Written {
-        let WindowSpec { window_name, partition_by, order_by, window_frame } = window;
-        self.push("(");
-        if let Some(name) = window_name {
-            self.name(name)?;
-            self.push(" ");
-        }
-        if !partition_by.is_empty() {
-            self.push("PARTITION BY ");
-            self.list(partition_by, Self::expression)?;
-            self.push(" ");
-        }
-        if !order_by.is_empty() {
-            self.push("ORDER BY ");
-            self.list(order_by, Self::ordered)?;
-            self.push(" ");
-        }
-        if let Some(WindowFrame { units, start_bound, end_bound }) = window_frame {
-            self.push(&units.to_string());
-            self.push(if end_bound.is_some() { " BETWEEN " } else { " " });
-            self.frame_bound(start_bound)?;
-            if let Some(end) = end_bound {
-                self.push(" AND ");
-                self.frame_bound(end)?;
-            }
-        }
-        self.push(")");
-        Ok(())
-    }
-
-    fn frame_bound(&mut self, bound: &WindowFrameBound) -> Written {
-        match bound {
-            WindowFrameBound::CurrentRow => {
-                self.push("CURRENT ROW");
-                Ok(())
-            }
-            WindowFrameBound::Preceding(None) => {
-                self.push("UNBOUNDED PRECEDING");
-                Ok(())
-            }
-            WindowFrameBound::Following(None) => {
-                self.push("UNBOUNDED FOLLOWING");
-                Ok(())
-            }
-            WindowFrameBound::Preceding(Some(rows)) => self.all(&[E(rows), T(" PRECEDING")]),
-            WindowFrameBound::Following(Some(rows)) => self.all(&[E(rows), T(" FOLLOWING")]),
-        }
     }
 }
 

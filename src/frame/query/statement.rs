@@ -141,7 +141,8 @@ impl Statement {
         let tables = self.tables.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         let names = (0..tables.len()).map(|place| format!("{}{place}", self.stem)).collect();
         let condition = (!self.shape.is_unbounded).then(|| prune::condition(&self.tree, values)).flatten();
-        Ok(Bound { text: writer.text, tables, names, shape: self.shape.clone(), condition })
+        let shape = Shape { nodes: self.shape.nodes, ..writer.found.shape };
+        Ok(Bound { text: writer.text, tables, names, shape, condition })
     }
 }
 

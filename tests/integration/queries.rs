@@ -1,9 +1,15 @@
 //! SQL over cached objects, from outside: what is answered, where it runs, and what becomes of what may not be.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cache_api::error::{Error, Stopped};
+use cache_api::frame::Format;
+use cache_api::frame::query::{Input, Part, Piece, Statement};
+use cache_api::function::worker::{Order, Workers};
+use cache_api::key::{Key, Prefix};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -198,6 +204,32 @@ async fn a_query_that_explodes_ends_alone() {
     let after = site.server.resident_mib();
     assert!(after < before + 64, "{before} MiB before, {after} MiB after");
     assert_eq!(site.sql("SELECT max(x) AS n FROM \"a.csv\"").await.text(), "n\n19999\n");
+}
+
+/// "A query worker: killed at its time limit." And whatever else it may be: it takes its query alone.
+#[tokio::test]
+async fn a_worker_that_is_late_or_dies_or_is_none_is_said_to_be() {
+    let statement = Statement::parse("SELECT count(*) AS n FROM a JOIN b ON a.x < b.x").unwrap();
+    let bound = statement.bind(&BTreeMap::new()).unwrap();
+    let lines: String = std::iter::once("x\n".to_owned()).chain((0..30_000).map(|row| format!("{row}\n"))).collect();
+    let key = Key::parse("a.csv", &Prefix::default()).unwrap();
+    let piece = Piece { key, part: Part::Body(Format::Csv, lines.into()) };
+    let inputs = ["a", "b"].map(|table| Input { table: table.to_owned(), pieces: vec![piece.clone()] });
+    let run = async |program: &str, time: Duration| {
+        let workers = Workers::new(program.into(), 8 << 30);
+        let order = Order { bound: &bound, inputs: &inputs, answer_bytes_max: 1 << 20, frame_bytes_max: 1 << 30 };
+        workers.run(order, Instant::now() + time).await
+    };
+    let begun = Instant::now();
+    let late = run(env!("CARGO_BIN_EXE_cache-api"), Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(late, Error::QueryStopped { why: Stopped::TimedOut }), "{late}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for program in ["/bin/true", "/bin/cat", "/bin/false"] {
+        let died = run(program, Duration::from_secs(20)).await.unwrap_err();
+        assert!(matches!(died, Error::QueryStopped { why: Stopped::Died { .. } }), "{program}: {died}");
+    }
+    let none = run("/nonexistent", Duration::from_secs(20)).await.unwrap_err();
+    assert!(matches!(none, Error::FunctionFailed { .. }), "{none}");
 }
 
 /// "Answers compared with DuckDB and pandas on the same files", of several writers.

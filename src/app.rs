@@ -14,6 +14,8 @@ use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
 use crate::function::{Compile, Directory, Engine, Language, Outside, Registry, Spec, builtin};
+#[cfg(feature = "frames")]
+use crate::function::{SqlCompiler, worker::Workers};
 use crate::http::{self, Access, Api, Guard, Guarded, Reach, TokenDigest};
 use crate::key::KeyPatterns;
 use crate::record::{DirectoryRecord, FunctionDeploy, Presign, Record};
@@ -310,13 +312,22 @@ fn engine(parts: &Parts, config: &Config, deploys: bool) -> Arc<Engine> {
         None => registry,
     };
     let deploys = deploys.then(|| Arc::clone(&parts.deploys));
-    let outside = Outside { deploys, results: parts.results.clone() };
+    let outside = Outside {
+        deploys,
+        results: parts.results.clone(),
+        // Where nobody says what this program is, nothing is run in processes of its own.
+        #[cfg(feature = "frames")]
+        workers: std::env::current_exe().ok().map(|program| Workers::new(program, config.query_memory_bytes)),
+    };
     Engine::with(Arc::clone(&parts.cache), registry, config.memory_budget_bytes, outside)
 }
 
 /// One for each language that this binary was built with.
 fn compilers() -> Vec<Arc<dyn Compile>> {
-    Vec::new()
+    vec![
+        #[cfg(feature = "frames")]
+        Arc::new(SqlCompiler),
+    ]
 }
 
 fn service_over(parts: Parts, config: &Config, reach: Reach) -> Service {

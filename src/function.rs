@@ -26,17 +26,27 @@ pub mod builtin;
 mod compile;
 mod deploy;
 mod engine;
+#[cfg(feature = "frames")]
+mod query;
 mod registry;
 mod result;
 mod seen;
+#[cfg(feature = "frames")]
+mod sql;
 mod view;
+#[cfg(feature = "frames")]
+pub mod worker;
 
 pub use argument::{Arguments, Given, Kind, Parameter};
 pub use compile::{Compile, SourceFile};
 pub use engine::{Engine, Outside};
+#[cfg(feature = "frames")]
+pub use query::{Opened, Queries};
 pub use registry::{Directory, Registry, is_function_name};
 pub use result::{Called, Origin};
 pub use seen::{Inputs, Listing, Seen};
+#[cfg(feature = "frames")]
+pub use sql::SqlCompiler;
 pub use view::View;
 
 /// Something with a name that runs on the cache.

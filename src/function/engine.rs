@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use crate::cache::{Ask, Cache};
 use crate::error::{Error, Result};
+#[cfg(feature = "frames")]
+use crate::function::Queries;
 use crate::function::result::{Called, Results};
+#[cfg(feature = "frames")]
+use crate::function::worker::Workers;
 use crate::function::{Arguments, Given, Registry, View};
 use crate::record::FunctionDeploy;
 use crate::tier::SharedResults;
@@ -19,16 +23,22 @@ pub struct Engine {
     results: Results,
     #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "only frames are bounded by it"))]
     frame_bytes_max: u64,
-    outside: Outside,
+    #[cfg(feature = "frames")]
+    queries: Queries,
+    deploys: Option<Arc<dyn FunctionDeploy>>,
+    shared_results: Option<Arc<dyn SharedResults>>,
 }
 
 /// What an engine has besides its cache; nothing where it has it not.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Outside {
     /// Takes the files of functions.
     pub deploys: Option<Arc<dyn FunctionDeploy>>,
     /// Keeps results for all instances.
     pub results: Option<Arc<dyn SharedResults>>,
+    /// Run the queries that cannot be bounded beforehand.
+    #[cfg(feature = "frames")]
+    pub workers: Option<Workers>,
 }
 
 impl Engine {
@@ -39,7 +49,16 @@ impl Engine {
 
     /// The same, with more than a cache.
     pub fn with(cache: Arc<Cache>, registry: Registry, frame_bytes_max: u64, outside: Outside) -> Arc<Self> {
-        Arc::new(Self { cache, registry, results: Results::default(), frame_bytes_max, outside })
+        Arc::new(Self {
+            cache,
+            registry,
+            results: Results::default(),
+            frame_bytes_max,
+            #[cfg(feature = "frames")]
+            queries: Queries::new(outside.workers),
+            deploys: outside.deploys,
+            shared_results: outside.results,
+        })
     }
 
     /// The functions there are.
@@ -73,15 +92,20 @@ impl Engine {
     }
 
     pub(super) fn deploys(&self) -> Option<&Arc<dyn FunctionDeploy>> {
-        self.outside.deploys.as_ref()
+        self.deploys.as_ref()
     }
 
     pub(super) fn shared_results(&self) -> Option<&Arc<dyn SharedResults>> {
-        self.outside.results.as_ref()
+        self.shared_results.as_ref()
     }
 
     pub(super) fn cache(&self) -> &Arc<Cache> {
         &self.cache
+    }
+
+    #[cfg(feature = "frames")]
+    pub(super) fn queries(&self) -> &Queries {
+        &self.queries
     }
 
     #[cfg(feature = "frames")]

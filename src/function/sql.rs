@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use crate::error::{Error, Result};
-use crate::frame::query::{Scalar, Statement, Table};
-use crate::function::{Answer, Arguments, Compile, Function, Kind, Language, SourceFile, Spec, View};
+use crate::frame::query::{Statement, Table};
+use crate::function::{Answer, Arguments, Compile, Function, Language, SourceFile, Spec, View};
 
 use self::header::{Header, Takes};
 
@@ -92,7 +92,8 @@ fn compile(file: &SourceFile) -> Result<SqlFunction, Reason> {
         }
     }
     let parameters = takes.iter().map(|(parameter, _)| parameter.clone()).collect();
-    let spec = Spec { language: Language::Sql, version: file.version.clone(), retention, parameters, ..Spec::new(&*file.name, doc) };
+    let spec =
+        Spec { language: Language::Sql, version: file.version.clone(), retention, parameters, ..Spec::new(&*file.name, doc) };
     let takes = takes.into_iter().map(|(parameter, takes)| (parameter.name, takes)).collect();
     Ok(SqlFunction { spec, takes, statement: file.text.to_string() })
 }

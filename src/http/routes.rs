@@ -12,8 +12,12 @@ use http::header::CACHE_CONTROL;
 use tokio::sync::Semaphore;
 
 use crate::http::problem::page;
+#[cfg(feature = "frames")]
+use crate::http::query;
 use crate::http::{Api, batch, docs, functions, objects, openapi, telemetry, v1};
 
+#[cfg(feature = "frames")]
+use self::operations::QUERY;
 use self::operations::{
     CACHE, DOCS, FUNCTION, FUNCTION_SOURCE, FUNCTIONS, HEALTH, OBJECT, OPENAPI, ORIGINAL, PROBLEM, PROBLEMS, STATS,
 };
@@ -47,6 +51,12 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/functions/{name}/source"],
         serve: || get(functions::source).options(functions::say_list_methods),
         operations: FUNCTION_SOURCE,
+    },
+    #[cfg(feature = "frames")]
+    Route {
+        paths: &["/query"],
+        serve: || get(query::ask_query).post(query::ask_form).options(query::say_methods),
+        operations: QUERY,
     },
     Route { paths: &["/health"], serve: || get(telemetry::health).options(telemetry::say_methods), operations: HEALTH },
     Route { paths: &["/stats"], serve: || get(telemetry::stats).options(telemetry::say_methods), operations: STATS },

@@ -21,9 +21,13 @@ mod lambda_events;
 mod lambda_limits;
 mod lambda_stream;
 mod large_bodies;
+#[cfg(feature = "frames")]
+mod live_functions;
 mod local_api;
 mod mutants;
 mod one_fetch;
+#[cfg(feature = "frames")]
+mod queries;
 mod readme;
 mod record_conformance;
 mod record_directory;

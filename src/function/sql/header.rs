@@ -34,7 +34,8 @@ pub(super) enum Takes {
 /// How a line is written, for who wrote it otherwise.
 const PARAM_FORM: &str = "`-- param: NAME KIND = DEFAULT -- What it is.`, of which the default and what it is may be left out";
 const KINDS: &str = "text, key, integer, float, boolean, date, timestamp, list";
-const KEEP_FORM: &str = "`-- keep: no`, `-- keep: memory`, `-- keep: memory 100` (calls), `-- keep: tiers` or `-- keep: tiers 10m`";
+const KEEP_FORM: &str =
+    "`-- keep: no`, `-- keep: memory`, `-- keep: memory 100` (calls), `-- keep: tiers` or `-- keep: tiers 10m`";
 
 impl Header {
     /// Reads the comment lines before the statement. Lines of other words are comments and nothing else.

@@ -18,7 +18,7 @@ impl FunctionDeploy for FakeRecord {
 }
 
 fn deploying(world: &World, one: Instance) -> Bench {
-    let outside = Outside { deploys: Some(Arc::clone(&world.record) as _), results: None };
+    let outside = Outside { deploys: Some(Arc::clone(&world.record) as _), ..Outside::default() };
     Bench::with(one, Retention::Nowhere, outside)
 }
 

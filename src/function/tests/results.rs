@@ -292,7 +292,7 @@ const TIERS: Retention = Retention::Tiers { max_age: Some(Duration::from_secs(60
 /// An instance whose functions keep what they answer in the shared directory, too.
 async fn sharing(world: &World) -> Bench {
     let tier = DirectoryTier::open(world.directory(), &RecordId::of(&["fake"])).await.unwrap();
-    let outside = Outside { deploys: None, results: Some(Arc::new(tier)) };
+    let outside = Outside { results: Some(Arc::new(tier)), ..Outside::default() };
     Bench::with(world.instance().await, TIERS, outside)
 }
 

@@ -51,6 +51,8 @@ pub const BODY: &[&Header] = &[&ACCEPT_RANGES, &CONTENT_ENCODING, &CSP, &NOSNIFF
 pub const READ: &[&Header] = &[&AGE, &CACHE_CONTROL, &CACHE_STATUS, &SERVER_TIMING];
 /// Of what a function answered.
 pub const RESULT: &[&Header] = &[&CACHE_CONTROL, &CACHE_STATUS, &VARY];
+/// Of the answer to a query.
+pub const ANSWER: &[&Header] = &[&CACHE_CONTROL, &CACHE_STATUS, &CONTENT_ENCODING, &CSP, &ETAG, &NOSNIFF, &SERVER_TIMING, &VARY];
 pub const LENGTH: &[&Header] = &[&CONTENT_RANGE];
 pub const PLACE: &[&Header] = &[&LOCATION];
 pub const NEXT: &[&Header] = &[&LINK];

@@ -116,6 +116,14 @@ schemas! {
             "problems": { "type": "array", "items": { "$ref": "#/components/schemas/ProblemKind" } },
         },
     });
+    QUERY = "Query", json!({
+        "type": "object", "required": ["sql"], "additionalProperties": false, "properties": {
+            "sql": { "type": "string" },
+            "params": { "type": "object" },
+            "format": { "type": "string" },
+        },
+        "examples": [{ "sql": "SELECT * FROM \"prices.csv\" WHERE price > :least", "params": { "least": 95 }, "format": "csv" }],
+    });
     RETURN = "Return", json!({
         "type": "object", "required": ["return"], "properties": { "return": {
             "type": "object", "required": ["uri", "value"], "properties": {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 #[cfg(feature = "frames")]
@@ -78,6 +79,8 @@ pub struct Spec {
     pub version: String,
     /// How what it answers is kept.
     pub retention: Retention,
+    /// What it calls arguments that no parameter is named for, as `kwargs`; `None` where it takes none.
+    pub others: Option<String>,
 }
 
 /// What a function is written in.
@@ -92,7 +95,7 @@ pub enum Language {
 }
 
 /// How the answers of a function are kept: while everything that it read is as it was, and no longer than this.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Retention {
     /// Not at all: it uses chance or time, or costs less than keeping.
     #[default]
@@ -130,6 +133,7 @@ impl Spec {
             language: Language::BuiltIn,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             retention: Retention::Nowhere,
+            others: None,
         }
     }
 

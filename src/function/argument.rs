@@ -1,8 +1,9 @@
 //! Parameters, and the arguments of one call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -10,20 +11,21 @@ use crate::function::Spec;
 use crate::key::{InvalidKey, Key};
 
 /// Something that a function takes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Its name in calls.
     pub name: String,
     /// What is taken.
     pub kind: Kind,
     /// What is taken where a call gives nothing; `None` where it must give something.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub default: Option<Value>,
     /// One sentence on what it is.
     pub doc: String,
 }
 
 /// What a parameter takes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Kind {
     /// Any text.
     Text,
@@ -68,7 +70,10 @@ impl fmt::Display for Kind {
 
 /// The arguments of one call: each of the function's parameters has one, of its kind.
 #[derive(Clone, Debug)]
-pub struct Arguments(HashMap<String, Argument>);
+pub struct Arguments {
+    declared: HashMap<String, Argument>,
+    others: BTreeMap<String, Value>,
+}
 
 #[derive(Clone, Debug)]
 enum Argument {
@@ -87,12 +92,23 @@ impl Arguments {
     /// `InvalidArgument` where something is missing, too much, given twice or not of its kind; it says what fits.
     pub fn parse(spec: &Spec, given: &[(String, Given)], parse_key: impl Fn(&str) -> Result<Key, InvalidKey>) -> Result<Self> {
         let invalid = |reason: String| Error::InvalidArgument { function: spec.name.clone(), reason };
-        if let Some((name, _)) = given.iter().find(|(name, _)| spec.parameters.iter().all(|parameter| parameter.name != *name)) {
+        let mut others = BTreeMap::new();
+        for (name, value) in given.iter().filter(|(name, _)| spec.parameters.iter().all(|parameter| parameter.name != *name)) {
+            if spec.others.is_some() {
+                let value = match value {
+                    Given::Text(text) => text.as_str().into(),
+                    Given::Value(value) => value.clone(),
+                };
+                if others.insert(name.clone(), value).is_some() {
+                    return Err(invalid(format!("`{name}` is given twice")));
+                }
+                continue;
+            }
             let names: Vec<String> = spec.parameters.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
             let takes = if names.is_empty() { "no parameters".to_owned() } else { names.join(", ") };
             return Err(invalid(format!("it has no parameter `{name}`; it takes {takes}")));
         }
-        let mut arguments = HashMap::with_capacity(spec.parameters.len());
+        let mut declared = HashMap::with_capacity(spec.parameters.len());
         for parameter in &spec.parameters {
             let Parameter { name, kind, default, .. } = parameter;
             let mut values = given.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
@@ -106,12 +122,14 @@ impl Arguments {
                 (Kind::Key, Given::Text(text) | Given::Value(Value::String(text))) => {
                     Some(Argument::Key(parse_key(text).map_err(|rule| invalid(format!("`{name}`: {rule}")))?))
                 }
+                // What a parameter is where nothing is given may be said too, though it is not of the kind: `None`, of a number.
+                (_, Given::Value(Value::Null)) if parameter.default == Some(Value::Null) => Some(Argument::Any(Value::Null)),
                 _ => kind.take(value),
             };
             let argument = argument.ok_or_else(|| invalid(format!("`{name}` takes {kind}")))?;
-            arguments.insert(name.clone(), argument);
+            declared.insert(name.clone(), argument);
         }
-        Ok(Self(arguments))
+        Ok(Self { declared, others })
     }
 
     /// The argument of a parameter of kind `Text`.
@@ -166,12 +184,23 @@ impl Arguments {
         }
     }
 
+    /// The arguments that no parameter is named for, by name; none where the function takes none.
+    pub fn others(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.others.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     fn of(&self, name: &str) -> &Argument {
-        self.0.get(name).expect("a function asks for the parameters that its spec names")
+        self.declared.get(name).expect("a function asks for the parameters that its spec names")
     }
 }
 
 impl Kind {
+    /// Whether an argument may be `value`.
+    #[cfg(feature = "python")]
+    pub(super) fn fits(self, value: &Value) -> bool {
+        self.take(&Given::Value(value.clone())).is_some()
+    }
+
     /// The argument that `given` is; `None` where it is none of this kind. Keys are made elsewhere.
     fn take(self, given: &Given) -> Option<Argument> {
         match (self, given) {
@@ -195,6 +224,11 @@ impl Kind {
         let Self::Integer { min, max } = self else { return None };
         (min..=max).contains(&integer).then_some(Argument::Integer(integer))
     }
+}
+
+/// A default that is written is one, `null` too.
+fn given<'d, D: Deserializer<'d>>(default: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(default).map(Some)
 }
 
 fn float(float: f64) -> Option<Argument> {

@@ -70,6 +70,7 @@ struct Outcome {
     answer: Result<Answer>,
     inputs: Inputs,
     is_kept: bool,
+    is_by_chance: bool,
 }
 
 impl Weighed for Kept {
@@ -112,6 +113,9 @@ impl Results {
                 if place.leads || self.does_for(&outcome, view).await {
                     let origin = if place.leads { Origin::Computed { is_kept: outcome.is_kept } } else { Origin::Shared };
                     view.seen().take_over(&outcome.inputs);
+                    if outcome.is_by_chance {
+                        view.seen().note_chance();
+                    }
                     self.note_use(&spec.name, spec.retention, &call, view);
                     return outcome.answer.clone().map(|answer| Called { answer, origin });
                 }
@@ -189,12 +193,14 @@ impl Computing {
         let Self { function, arguments, call, view } = self;
         let answer = function.call(&arguments, &view).await;
         let inputs = view.seen().inputs();
+        let is_by_chance = view.seen().is_by_chance();
         let is_kept = match &answer {
             // Pitfall 23: errors are not.
             Err(_) => false,
+            Ok(_) if is_by_chance => false,
             Ok(answer) => keep(&call, function.spec().retention, answer, &inputs, &view).await,
         };
-        Outcome { answer, inputs, is_kept }
+        Outcome { answer, inputs, is_kept, is_by_chance }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a call has read, recorded as it was read.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub struct Seen {
     /// The call that made this one; it has read whatever this one has.
     caller: Option<Arc<Seen>>,
     sights: Mutex<Sights>,
+    /// Whether chance or the time of day had a part in it.
+    is_by_chance: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +98,20 @@ impl Sight {
 impl Seen {
     /// What a call reads that `caller` makes.
     pub(super) fn by(caller: Arc<Self>) -> Self {
-        Self { caller: Some(caller), sights: Mutex::default() }
+        Self { caller: Some(caller), ..Self::default() }
+    }
+
+    /// Notes that chance or the time of day has a part in what is answered, here and at whoever made the call.
+    pub fn note_chance(&self) {
+        self.is_by_chance.store(true, Ordering::Relaxed);
+        if let Some(caller) = &self.caller {
+            caller.note_chance();
+        }
+    }
+
+    /// Whether chance or the time of day has a part in what is answered: then it is true of this call alone.
+    pub(super) fn is_by_chance(&self) -> bool {
+        self.is_by_chance.load(Ordering::Relaxed)
     }
 
     /// What is known of `key`, here or at the caller's.

@@ -22,12 +22,13 @@ impl Function for RandomNumber {
         &self.0
     }
 
-    async fn call(&self, arguments: &Arguments, _view: &View) -> Result<Answer> {
+    async fn call(&self, arguments: &Arguments, view: &View) -> Result<Answer> {
         let (start, stop) = (arguments.float("start"), arguments.float("stop"));
         if start > stop {
             let reason = "`stop` must not be less than `start`".to_owned();
             return Err(Error::InvalidArgument { function: self.0.name.clone(), reason });
         }
+        view.seen().note_chance();
         Ok(Answer::Json(Value::from(between(start, stop, rand::random()))))
     }
 }

@@ -23,8 +23,9 @@ impl Call {
     pub fn of(spec: &Spec, arguments: &Arguments) -> Self {
         let given: Vec<_> =
             spec.parameters.iter().map(|parameter| (&*parameter.name, arguments.value(&parameter.name))).collect();
+        let others: Vec<_> = arguments.others().collect();
         // As JSON every text ends where it ends, whatever is in it.
-        let text = json!([BUILD, spec.language.name(), spec.name, spec.version, given]).to_string();
+        let text = json!([BUILD, spec.language.name(), spec.name, spec.version, given, others]).to_string();
         Self(Sha256::digest(text.as_bytes()).into())
     }
 

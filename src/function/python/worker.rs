@@ -110,6 +110,7 @@ struct Memory {
 /// What the kernel counts, in bytes.
 #[derive(Clone, Copy, Default)]
 struct Used {
+    /// What was filled; pages of this program's own file come and go, and are nobody's values.
     resident: u64,
     /// What is mapped to be written, touched or not: what `RLIMIT_DATA` is about.
     data: u64,
@@ -152,16 +153,18 @@ impl Memory {
 }
 
 impl Used {
-    /// Source: proc_pid_status(5): `VmRSS:     1234 kB`.
+    /// Source: proc_pid_status(5): `RssAnon:     1234 kB`.
     fn read(status: &File) -> io::Result<Self> {
         let mut text = [0; 4096];
         let length = status.read_at(&mut text, 0)?;
         let mut used = Self::default();
         for line in text[..length].split(|byte| *byte == b'\n') {
-            let place = match line {
-                [b'V', b'm', b'R', b'S', b'S', b':', ..] => &mut used.resident,
-                [b'V', b'm', b'D', b'a', b't', b'a', b':', ..] => &mut used.data,
-                _ => continue,
+            let place = if line.starts_with(b"RssAnon:") {
+                &mut used.resident
+            } else if line.starts_with(b"VmData:") {
+                &mut used.data
+            } else {
+                continue;
             };
             let digits = line.iter().filter(|byte| byte.is_ascii_digit());
             *place = digits.fold(0, |kib: u64, digit| kib * 10 + u64::from(digit - b'0')) << 10;

@@ -80,7 +80,7 @@ async fn a_statement_is_answered_by_get_and_by_post_in_every_form() {
             "SELECT p.price, n.name FROM \"prices.csv\" AS p JOIN \"names.json\" AS n ON p.cusip = n.cusip ORDER BY p.price",
             "price,name\n1.5,Alpha\n3.5,Alpha\n",
         ),
-        ("WITH a AS (SELECT max(price) AS top FROM \"prices.csv\") SELECT top || '!' AS top FROM a", "top\n3.5!\n"),
+        ("WITH a AS (SELECT max(price) AS high FROM \"prices.csv\") SELECT high || '!' AS high FROM a", "high\n3.5!\n"),
     ] {
         let answer = site.sql(sql).await;
         assert_eq!((answer.status.as_u16(), answer.text()), (200, body), "{sql}: {answer:?}");

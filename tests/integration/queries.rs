@@ -218,7 +218,8 @@ async fn a_worker_that_is_late_or_dies_or_is_none_is_said_to_be() {
     let run = async |program: &str, time: Duration| {
         let workers = Workers::new(program.into(), 8 << 30);
         let order = Order { bound: &bound, inputs: &inputs, answer_bytes_max: 1 << 20, frame_bytes_max: 1 << 30 };
-        workers.run(order, Instant::now() + time).await
+        let now = Instant::now();
+        workers.run(order, now, now + time).await
     };
     let begun = Instant::now();
     let late = run(env!("CARGO_BIN_EXE_cache-api"), Duration::from_millis(50)).await.unwrap_err();

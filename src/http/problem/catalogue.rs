@@ -128,9 +128,6 @@ kinds! {
         "A query that cannot be bounded beforehand runs in a process of its own, whose memory and answer are bounded; this one went \
          over that, and was ended. Nothing else was.",
         "Ask for fewer rows and columns, or group before joining. The operator may raise CACHE_API_QUERY_MEMORY.";
-    FAILURE = "failure", INTERNAL_SERVER_ERROR, "A mistake of this service",
-        "Something happened that should not have.",
-        "The operator looks at this service's log, and files a bug with what it says.";
     BAD_ANSWER = "bad-answer", UNPROCESSABLE_ENTITY, "The answer cannot be sent in this form",
         "The function answered with something that the form has no words for, as JSON has none for a function.",
         "Ask for another form with `format`, or mend the function.";
@@ -140,6 +137,9 @@ kinds! {
     TOO_MANY_NAMES = "too-many-names", UNPROCESSABLE_ENTITY, "Too many objects below a name",
         "The function or query wants all objects below a name, and there are more than are ever listed at once.",
         "Use a longer prefix, or a pattern that begins with one.";
+    FAILURE = "failure", INTERNAL_SERVER_ERROR, "A mistake of this service",
+        "Something happened that should not have.",
+        "The operator looks at this service's log, and files a bug with what it says.";
     FUNCTION_FAILED = "function-failed", INTERNAL_SERVER_ERROR, "The function failed",
         "The function ended without a result.",
         "Whoever wrote it looks at this service's log.";

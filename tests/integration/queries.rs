@@ -198,8 +198,12 @@ async fn a_query_that_explodes_ends_alone() {
         let answer = site.sql(sql).await;
         let problem = answer.json();
         assert_eq!((answer.status.as_u16(), &problem["type"]), (422, &json!("/problems/query-too-large")), "{sql}: {problem}");
-        let quickest = futures_util::future::join_all((0..3).map(|_| warm())).await.into_iter().min().unwrap();
-        assert!(quickest < Duration::from_millis(100), "a warm GET took {quickest:?}");
+        // The quickest of some: other tests have the cores meanwhile.
+        let mut quickest = Duration::MAX;
+        for _ in 0..40 {
+            quickest = quickest.min(warm().await);
+        }
+        assert!(quickest < Duration::from_millis(20), "a warm GET took {quickest:?}");
     }
     let after = site.server.resident_mib();
     assert!(after < before + 64, "{before} MiB before, {after} MiB after");

@@ -244,7 +244,7 @@ pub static ORIGINAL: &[Operation] = &[
     },
 ];
 
-#[cfg(feature = "frames")]
+#[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "without columns there are no tables to ask"))]
 pub static QUERY: &[Operation] = &[
     Operation {
         method: "get",

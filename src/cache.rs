@@ -22,27 +22,24 @@ use crate::tier::{
 
 mod answer;
 mod counters;
-mod current;
 mod derive;
 mod epochs;
 mod fill;
 mod flight;
 mod floor;
 mod guard;
-mod keep;
 mod large;
 mod lease;
 mod look;
-mod names;
 mod page;
 mod spool;
 mod whole;
 
 pub use answer::{Ask, Read, Served, Timings};
 pub use counters::Counts;
+pub use derive::Names;
 pub(crate) use flight::Flights;
 pub use guard::RecordHealth;
-pub use names::Names;
 pub use page::{CacheLine, CachePage, RecordLine, RecordPage};
 
 use counters::Counters;

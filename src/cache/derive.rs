@@ -12,6 +12,11 @@ use crate::error::{Cause, Error, Result};
 use crate::key::Key;
 use crate::tier::memory::{Derived, DerivedName, Kind, Weighed};
 
+mod keep;
+mod names;
+
+pub use names::Names;
+
 /// A derived value of whatever type.
 pub(super) type Value = Arc<dyn std::any::Any + Send + Sync>;
 
@@ -124,6 +129,6 @@ impl Cache {
     }
 }
 
-pub(super) fn making_failed(kind: &'static str, cause: impl Into<Cause>) -> Error {
+fn making_failed(kind: &'static str, cause: impl Into<Cause>) -> Error {
     Error::FunctionFailed { function: kind.to_owned(), cause: cause.into() }
 }

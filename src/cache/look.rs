@@ -13,6 +13,8 @@ use crate::record::Head;
 use crate::tier::memory::{Held, Vouchers};
 use crate::tier::{Epoch, Looked, SharedTier, State, TierName, Token};
 
+mod current;
+
 /// What the shared tier says of a key.
 pub(super) enum Sight {
     /// This may be served; its body is from this tier.

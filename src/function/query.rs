@@ -219,7 +219,7 @@ impl View {
         }
         let (answer_bytes_max, frame_bytes_max) = (self.making_max(), self.engine().frame_bytes_max());
         let order = Order { bound, inputs: &inputs, answer_bytes_max, frame_bytes_max };
-        workers.run(order, self.ask().deadline).await
+        workers.run(order, self.ask().now.monotonic, self.ask().deadline).await
     }
 
     /// What a query that runs here is given: frames where they are held, or are likely to be of use again; else bodies.

@@ -5,7 +5,9 @@
 //! variables, in memory that the process has limited itself before it reads a byte, and until it is killed. What comes back is
 //! judged like any body that came from outside.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread::available_parallelism;
@@ -95,26 +97,26 @@ enum Reply {
 impl Workers {
     /// Makes workers of `program`, which is this one; each may take `memory_max` bytes.
     pub fn new(program: PathBuf, memory_max: u64) -> Self {
-        let cores = available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         Self { program, memory_max, turns: Semaphore::new(cores.min(WORKERS_MAX)) }
     }
 
-    /// Has a worker answer `order`, and ends it by `deadline`.
+    /// Has a worker answer `order`, which came at `now`, and ends it by `deadline`.
     ///
     /// # Errors
     /// `QueryStopped`, and what the worker says.
-    pub async fn run(&self, order: Order<'_>, deadline: Instant) -> Result<DataFrame> {
+    pub async fn run(&self, order: Order<'_>, now: Instant, deadline: Instant) -> Result<DataFrame> {
         let in_time = timeout_at(deadline.into(), async {
             let _turn = self.turns.acquire().await.map_err(|_| Error::Overloaded)?;
-            self.answered(&order, deadline).await
+            self.answered(&order, deadline.saturating_duration_since(now)).await
         });
         // Whoever drops the future kills the process.
         in_time.await.unwrap_or(Err(Error::QueryStopped { why: Stopped::TimedOut }))
     }
 
-    async fn answered(&self, order: &Order<'_>, deadline: Instant) -> Result<DataFrame> {
+    async fn answered(&self, order: &Order<'_>, time_max: Duration) -> Result<DataFrame> {
         let died = || Error::QueryStopped { why: Stopped::Died { memory_max: self.memory_max } };
-        let mut child = self.spawn(deadline).map_err(failed)?;
+        let mut child = self.spawn(time_max).map_err(failed)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return Err(died()) };
         // It may die at any byte: what it says, or that it says nothing, counts.
@@ -134,9 +136,8 @@ impl Workers {
         }
     }
 
-    fn spawn(&self, deadline: Instant) -> io::Result<Child> {
-        let left = tokio::time::Instant::from_std(deadline).saturating_duration_since(tokio::time::Instant::now());
-        let seconds = left.as_secs().saturating_add(1);
+    fn spawn(&self, time_max: Duration) -> io::Result<Child> {
+        let seconds = time_max.as_secs().saturating_add(1);
         let mut command = Command::new(&self.program);
         command.arg(WORKER_COMMAND).arg(self.memory_max.to_string()).arg(seconds.to_string());
         command.env_clear().current_dir("/").kill_on_drop(true);
@@ -269,7 +270,7 @@ fn read(from: &mut impl Read, length: Option<u64>) -> io::Result<Vec<u8>> {
 
 fn answer(head: &Head, inputs: &[(&String, Input)]) -> std::result::Result<Vec<u8>, Reply> {
     // Judged again: it is but a text by now.
-    let judged = Statement::judged(&head.text).and_then(|statement| statement.bind(&Default::default()));
+    let judged = Statement::judged(&head.text).and_then(|statement| statement.bind(&BTreeMap::new()));
     let bound = judged.map_err(|bad| Reply::BadQuery { reason: bad.to_string() })?;
     // There a table has the name of its place; it comes in the place of its name.
     let named = |name: &String| inputs.iter().find(|(known, _)| *known == name).map(|(_, input)| input.clone());

@@ -80,7 +80,7 @@ async fn a_statement_is_answered_by_get_and_by_post_in_every_form() {
             "SELECT p.price, n.name FROM \"prices.csv\" AS p JOIN \"names.json\" AS n ON p.cusip = n.cusip ORDER BY p.price",
             "price,name\n1.5,Alpha\n3.5,Alpha\n",
         ),
-        ("WITH a AS (SELECT max(price) AS top FROM \"prices.csv\") SELECT top || '!' AS top FROM a", "top\n3.5!\n"),
+        ("WITH a AS (SELECT max(price) AS high FROM \"prices.csv\") SELECT high || '!' AS high FROM a", "high\n3.5!\n"),
     ] {
         let answer = site.sql(sql).await;
         assert_eq!((answer.status.as_u16(), answer.text()), (200, body), "{sql}: {answer:?}");
@@ -198,8 +198,12 @@ async fn a_query_that_explodes_ends_alone() {
         let answer = site.sql(sql).await;
         let problem = answer.json();
         assert_eq!((answer.status.as_u16(), &problem["type"]), (422, &json!("/problems/query-too-large")), "{sql}: {problem}");
-        let quickest = futures_util::future::join_all((0..3).map(|_| warm())).await.into_iter().min().unwrap();
-        assert!(quickest < Duration::from_millis(100), "a warm GET took {quickest:?}");
+        // The quickest of some: other tests have the cores meanwhile.
+        let mut quickest = Duration::MAX;
+        for _ in 0..40 {
+            quickest = quickest.min(warm().await);
+        }
+        assert!(quickest < Duration::from_millis(20), "a warm GET took {quickest:?}");
     }
     let after = site.server.resident_mib();
     assert!(after < before + 64, "{before} MiB before, {after} MiB after");
@@ -218,7 +222,8 @@ async fn a_worker_that_is_late_or_dies_or_is_none_is_said_to_be() {
     let run = async |program: &str, time: Duration| {
         let workers = Workers::new(program.into(), 8 << 30);
         let order = Order { bound: &bound, inputs: &inputs, answer_bytes_max: 1 << 20, frame_bytes_max: 1 << 30 };
-        workers.run(order, Instant::now() + time).await
+        let now = Instant::now();
+        workers.run(order, now, now + time).await
     };
     let begun = Instant::now();
     let late = run(env!("CARGO_BIN_EXE_cache-api"), Duration::from_millis(50)).await.unwrap_err();

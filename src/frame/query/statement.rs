@@ -18,6 +18,10 @@ use crate::frame::query::{BadQuery, NODES_MAX, Scalar, TEXT_BYTES_MAX, prune};
 /// The most words and signs: the parser goes no deeper than there are of these, and five make a node.
 const TOKENS_MAX: usize = 5 * NODES_MAX;
 
+/// How deep brackets may nest: the parser tries some of them as one thing and then as another, which doubles its work with every
+/// second one.
+const BRACKETS_MAX: usize = 24;
+
 /// How deep nodes may lie: polars follows them by recursion, on threads whose stacks are not ours.
 const DEPTH_MAX: usize = 200;
 
@@ -76,7 +80,7 @@ impl Statement {
             return Err(BadQuery::new(format_args!("the statement has {} bytes, more than {TEXT_BYTES_MAX}", text.len())));
         }
         // What is too deep is dropped there too.
-        on_deep_stack(|| Self::of(parse(text, TOKENS_MAX)?)).unwrap_or_else(|| Err(BadQuery::unparsable()))
+        on_deep_stack(|| Self::of(parse(text, TOKENS_MAX, BRACKETS_MAX)?)).unwrap_or_else(|| Err(BadQuery::unparsable()))
     }
 
     /// Parses what [`Bound`] says, in another process: its size was judged before values were put into it.
@@ -84,7 +88,7 @@ impl Statement {
     /// # Errors
     /// As [`Statement::parse`].
     pub fn judged(text: &str) -> Result<Self, BadQuery> {
-        on_deep_stack(|| Self::looked_at(parse(text, usize::MAX)?, 0)).unwrap_or_else(|| Err(BadQuery::unparsable()))
+        on_deep_stack(|| Self::looked_at(parse(text, usize::MAX, usize::MAX)?, 0)).unwrap_or_else(|| Err(BadQuery::unparsable()))
     }
 
     fn of(tree: Box<Query>) -> Result<Self, BadQuery> {
@@ -155,12 +159,15 @@ pub(super) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<
 }
 
 /// Parses as polars will. Source: polars-sql 0.55.2, `SQLContext::execute`.
-fn parse(text: &str, tokens_max: usize) -> Result<Box<Query>, BadQuery> {
+fn parse(text: &str, tokens_max: usize, brackets_max: usize) -> Result<Box<Query>, BadQuery> {
     let unparsable = |reason: String| BadQuery::new(format_args!("the statement does not parse: {}", short(&reason)));
     let mut tokens =
         Tokenizer::new(&GenericDialect, text).tokenize_with_location().map_err(|error| unparsable(error.to_string()))?;
     if tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count() > tokens_max {
         return Err(BadQuery::new(format_args!("the statement has more than {tokens_max} words and signs")));
+    }
+    if nesting(&tokens) > brackets_max {
+        return Err(BadQuery::new(format_args!("the statement has brackets that nest deeper than {brackets_max}")));
     }
     name_tables_of_parameters(&mut tokens);
     let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
@@ -174,6 +181,20 @@ fn parse(text: &str, tokens_max: usize) -> Result<Box<Query>, BadQuery> {
         }
         (Some(_), false) => Err(BadQuery::new("there is more than one statement; send one at a time")),
     }
+}
+
+/// How deep brackets nest, of whatever kind.
+fn nesting(tokens: &[TokenWithSpan]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for token in tokens {
+        match token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// The parser takes no placeholder for a table; what stands behind FROM or JOIN becomes a name that nobody can write.

@@ -46,6 +46,8 @@ impl Happens {
 
 /// "A table test covers (function, arguments, input changed / added / removed / nothing → recomputed or not)."
 ///
+/// Promise 30: "What a function answered before is answered again only while everything that it read is what a read would say now:
+/// objects, objects that were not there, and listings, its own and those of the functions that it called."
 /// Pitfall 7: a derived result is not dropped when the input of its input changes (`calls`, `calls_deep`). Pitfall 8: a refresh
 /// drops every dependent result at once (`Confirmed`).
 #[tokio::test]

@@ -298,7 +298,7 @@ pub static FUNCTION: &[Operation] = &[
     methods("function_options", &[parameter::CALLED]),
 ];
 
-#[cfg(feature = "frames")]
+#[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "without columns there are no tables to ask"))]
 pub static QUERY: &[Operation] = &[
     Operation {
         method: "get",

@@ -32,7 +32,7 @@ QUERIES = [
     "SELECT sum(paid) AS paid FROM {t.parquet}",
     "SELECT DISTINCT kind FROM {t.csv} WHERE n < 50",
     "SELECT kind, max(n) AS n FROM {t.ndjson} GROUP BY kind HAVING max(n) > 4997",
-    "SELECT a.n, b.price FROM {t.parquet} AS a JOIN {t.arrow} AS b ON a.n = b.n WHERE b.n < 20",
+    "SELECT a.n, b.price FROM {t.parquet} AS a JOIN {t.ndjson} AS b ON a.n = b.n WHERE b.n < 20",
     "SELECT a.n, k.label FROM {t.parquet} AS a LEFT JOIN {kinds.csv} AS k ON a.kind = k.kind WHERE a.n < 20",
     "SELECT n FROM (SELECT n, small FROM {t.parquet} WHERE small = 7) AS s WHERE n > 1000",
     "WITH big AS (SELECT n FROM {t.parquet} WHERE n >= 4995) SELECT max(n) AS n FROM big",

@@ -61,6 +61,8 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
     let address = site.server.address();
     let document = send(address, Method::GET, "/openapi.json", &[shown], "").await.json();
     let etag = send(address, Method::GET, "/cache/a.csv", &[shown], "").await.header("etag").to_owned();
+    let asked = send(address, Method::GET, "/query?sql=SELECT+1+AS+n", &[shown], "").await;
+    let asked = asked.headers.get("etag").map_or("\"none\"", |tag| tag.to_str().unwrap()).to_owned();
     let (keyed, original, function) = ("/cache/{key}", "/cache/api/v1.0/", "/functions/{name}");
     let mut seen = BTreeSet::new();
     let mut tables = Vec::new();
@@ -155,6 +157,13 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
         requests.push((function, "get", "/functions/greet", vec![shown], ""));
         requests.push((function, "head", "/functions/greet?format=html", vec![shown], ""));
         requests.push(("/functions/{name}/source", "get", "/functions/greet/source", vec![shown], ""));
+        for target in ["/query?sql=SELECT+1+AS+n", "/query", "/query?sql=DROP", "/query?sql=SELECT+*+FROM+%22nothing%22"] {
+            requests.extend(["get", "head"].map(|method| ("/query", method, target, vec![shown], "")));
+        }
+        requests.push(("/query", "get", "/query?sql=SELECT+1+AS+n", vec![shown, ("if-none-match", &asked)], ""));
+        requests.push(("/query", "get", "/query?sql=SELECT+1+AS+n", vec![shown, ("accept-encoding", "br")], ""));
+        requests.push(("/query", "post", "/query", vec![shown], r#"{"sql": "SELECT * FROM \"a.csv\""}"#));
+        requests.push(("/query", "post", "/query", vec![shown], "{}"));
         requests.push((keyed, "get", "/cache/a.csv", vec![shown, ("accept", "image/png")], ""));
         requests.push((keyed, "get", "/cache/a.csv", vec![shown, ("accept", "application/json")], ""));
     }

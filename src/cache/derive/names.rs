@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::cache::derive::keep::of_no_key;
 use crate::cache::derive::{Value, making_failed};
-use crate::cache::keep::of_no_key;
 use crate::cache::{Ask, Cache};
 use crate::entry::NoRoom;
 use crate::error::{Error, Result, Unlisted};

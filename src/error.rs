@@ -181,6 +181,21 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A query is not answered, or does not fit the tables. Mend it.
+    #[error("the query is not answered: {reason}")]
+    BadQuery {
+        /// What is wrong, and what to write instead.
+        reason: String,
+    },
+    /// A query took more memory or longer than it may, or its process died. Ask for less.
+    #[error("the query was stopped: {why}")]
+    QueryStopped {
+        /// What it ran into.
+        why: Stopped,
+    },
+    /// As many queries run and wait as may. Try again in a second.
+    #[error("as many queries are under way as there may be")]
+    Overloaded,
     /// There is no such function. Use one of those named.
     #[error("there is no function `{name}`; there are: {known}")]
     UnknownFunction {
@@ -220,6 +235,33 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
+}
+
+/// What a query or a call that ran in a process of its own ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Its process died, most likely of the memory that it may take.
+    Died {
+        /// What it may take, in bytes.
+        memory_max: u64,
+    },
+    /// Its time was over.
+    TimedOut,
+    /// Its answer has more bytes than may be held.
+    TooLong {
+        /// What may be held.
+        bytes_max: u64,
+    },
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Died { memory_max } => write!(f, "its process died, most likely of more than {memory_max} bytes of memory"),
+            Self::TimedOut => f.write_str("its time was over"),
+            Self::TooLong { bytes_max } => write!(f, "its answer has more than {bytes_max} bytes"),
+        }
+    }
 }
 
 /// Why a listing of the record failed: the same ends as a fetch's, but of no one key.

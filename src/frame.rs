@@ -16,6 +16,7 @@ pub mod format;
 mod moment;
 pub mod pandas;
 mod parquet;
+pub mod query;
 mod shape;
 pub mod slice;
 pub mod stats;

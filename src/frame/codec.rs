@@ -13,11 +13,12 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::frame::arrow::{self, Layout};
+use crate::frame::condition::Condition;
 use crate::frame::cut::{Uncut, cut};
 use crate::frame::parquet::{Outline, Part};
 use crate::frame::shape::Shape;
 use crate::frame::slice::{Slice, unknown_column};
-use crate::frame::{Format, Frame, csv};
+use crate::frame::{Format, Frame, csv, query};
 use crate::key::Key;
 use crate::python_value::PythonValue;
 
@@ -120,6 +121,24 @@ impl Source<'_> {
         self.bounded(outline.check(self.body, &part))?;
         let table = self.checked(guarded(|| parquet_part(self.body, &part)))?;
         cut_frame(self.key, self.format, &table, &slice, seed)
+    }
+
+    /// Parses as much of a body as a query of this `shape` needs. Of parquet no other column is unpacked, and no row group that cannot
+    /// have a row that meets `condition`.
+    ///
+    /// # Errors
+    /// As [`Source::frame`].
+    pub fn part(&self, shape: &query::Shape, condition: Option<&Condition>) -> Result<DataFrame> {
+        if self.format != Format::Parquet || self.body.is_empty() {
+            return Ok(self.frame()?.table().clone());
+        }
+        let outline = self.checked(Outline::of(self.body))?;
+        let columns = shape.needs(outline.columns().into_iter());
+        let groups =
+            condition.filter(|condition| !outline.has_clocks(condition.columns())).map(|condition| outline.groups(condition));
+        let part = Part { columns, groups };
+        self.bounded(outline.check(self.body, &part))?;
+        self.checked(guarded(|| parquet_part(self.body, &part)))
     }
 
     /// Says which parameter names a column that is not there.

@@ -25,6 +25,11 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Takes a tree and the columns that it names.
+    pub(in crate::frame) fn of(root: Node, columns: Vec<String>) -> Self {
+        Self { root, columns }
+    }
+
     /// The columns that it names, each once.
     pub fn columns(&self) -> &[String] {
         &self.columns

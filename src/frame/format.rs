@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::entry::Facts;
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -14,7 +16,7 @@ const OTHER_EXTENSIONS: [&str; 16] =
     ["7z", "avro", "br", "bz2", "gz", "lz4", "orc", "rar", "sz", "tar", "tsv", "txt", "xlsx", "xz", "zip", "zst"];
 
 /// A format that is parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     /// Apache Parquet.
     Parquet,

@@ -7,7 +7,9 @@
 use std::io::Cursor;
 
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
-use polars_parquet_format::{ColumnMetaData, FieldRepetitionType, FileMetaData, PageHeader, SchemaElement};
+use polars_parquet_format::{
+    ColumnMetaData, ConvertedType, FieldRepetitionType, FileMetaData, LogicalType, PageHeader, SchemaElement,
+};
 
 use crate::frame::condition::Condition;
 
@@ -74,6 +76,15 @@ impl Outline {
         let groups = self.metadata.row_groups.iter().enumerate();
         let group = |(place, group)| statistics::may_meet(condition, &self.metadata.schema, &self.leaves, group).then_some(place);
         groups.filter_map(group).collect()
+    }
+
+    /// Whether one of `columns` has moments in it, which a query may read by another clock than the file's notes do.
+    pub(super) fn has_clocks(&self, columns: &[String]) -> bool {
+        let moments = [Some(ConvertedType::TIMESTAMP_MILLIS), Some(ConvertedType::TIMESTAMP_MICROS)];
+        let is_clock = |element: &SchemaElement| {
+            matches!(element.logical_type, Some(LogicalType::TIMESTAMP(_))) || moments.contains(&element.converted_type)
+        };
+        self.metadata.schema.iter().any(|element| columns.contains(&element.name) && is_clock(element))
     }
 
     /// Which row groups have the rows from `offset` on, `limit` of them, and how many rows stand before the first of these.

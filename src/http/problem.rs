@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::entry::NoRoom;
-use crate::error::{Error, Unlisted};
+use crate::error::{Error, Stopped, Unlisted};
 use crate::http::{Oversize, status_header};
 use crate::key::{InvalidKey, Key};
 
@@ -60,6 +60,7 @@ impl Problem {
             | Error::Unreachable { .. }
             | Error::Changed { .. }
             | Error::Busy { .. }
+            | Error::Overloaded
             | Error::NotWritten { .. } => {
                 problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -287,6 +288,12 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::UnknownFormat { .. } => (&catalogue::UNKNOWN_FORMAT, "its bytes are at /cache/KEY"),
         Error::Unparsable { .. } => (&catalogue::UNPARSABLE, "mend it in the record; its bytes are at /cache/KEY"),
         Error::BadSlice { .. } => (&catalogue::BAD_PARAMETER, "mend the query"),
+        Error::BadQuery { .. } => (&catalogue::BAD_QUERY, "mend the statement"),
+        Error::QueryStopped { why: Stopped::TimedOut } => {
+            (&catalogue::QUERY_TIMED_OUT, "ask for fewer rows, or join on fewer; nothing of it goes on")
+        }
+        Error::QueryStopped { .. } => (&catalogue::QUERY_TOO_LARGE, "ask for fewer rows and columns, or group before joining"),
+        Error::Overloaded => (&catalogue::QUERIES_WAIT, "try again in a second"),
         Error::UnknownFunction { .. } => (&catalogue::UNKNOWN_FUNCTION, "call one of these"),
         Error::BadAnswer { .. } => (&catalogue::BAD_ANSWER, "ask for another form, or mend the function"),
         Error::BadFunction { .. } => (&catalogue::BAD_FUNCTION, "mend its file"),
@@ -314,6 +321,9 @@ fn key_of(error: &Error) -> Option<&Key> {
         Error::InvalidKey(_)
         | Error::NotListed { .. }
         | Error::Tier { .. }
+        | Error::BadQuery { .. }
+        | Error::QueryStopped { .. }
+        | Error::Overloaded
         | Error::UnknownFunction { .. }
         | Error::BadAnswer { .. }
         | Error::BadFunction { .. }

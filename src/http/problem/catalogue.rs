@@ -45,6 +45,10 @@ kinds! {
     BAD_PARAMETER = "bad-parameter", BAD_REQUEST, "A parameter does not fit",
         "A parameter of the query has a value that it cannot have, is given twice, or is none of this URL's.",
         "Mend the parameter that `detail` names. /openapi.json says what each may be.";
+    BAD_QUERY = "bad-query", BAD_REQUEST, "Not a query that is answered",
+        "The statement does not parse, is no SELECT, goes over a bound, calls a function or reads a table that it may not, or does \
+         not fit the columns of its tables.",
+        "Mend the statement as `detail` says. Tables are names of objects in double quotes, texts stand in single ones.";
     BAD_REQUEST = "bad-request", BAD_REQUEST, "Not a request",
         "What came is no request that can be answered: it has no Host header or two, its body broke off, or its front door made \
          something of it that is no URL.",
@@ -120,9 +124,10 @@ kinds! {
          own name point at your machine asks like that (DNS rebinding).",
         "Ask for localhost, 127.0.0.1 or [::1]; a proxy in front sets Host to one of these. For other machines, start \
          `serve --listen ADDRESS:PORT` with CACHE_API_TOKEN set.";
-    FAILURE = "failure", INTERNAL_SERVER_ERROR, "A mistake of this service",
-        "Something happened that should not have.",
-        "The operator looks at this service's log, and files a bug with what it says.";
+    QUERY_TOO_LARGE = "query-too-large", UNPROCESSABLE_ENTITY, "The query takes too much",
+        "A query that cannot be bounded beforehand runs in a process of its own, whose memory and answer are bounded; this one went \
+         over that, and was ended. Nothing else was.",
+        "Ask for fewer rows and columns, or group before joining. The operator may raise CACHE_API_QUERY_MEMORY.";
     BAD_ANSWER = "bad-answer", UNPROCESSABLE_ENTITY, "The answer cannot be sent in this form",
         "The function answered with something that the form has no words for, as JSON has none for a function.",
         "Ask for another form with `format`, or mend the function.";
@@ -132,6 +137,9 @@ kinds! {
     TOO_MANY_NAMES = "too-many-names", UNPROCESSABLE_ENTITY, "Too many objects below a name",
         "The function or query wants all objects below a name, and there are more than are ever listed at once.",
         "Use a longer prefix, or a pattern that begins with one.";
+    FAILURE = "failure", INTERNAL_SERVER_ERROR, "A mistake of this service",
+        "Something happened that should not have.",
+        "The operator looks at this service's log, and files a bug with what it says.";
     FUNCTION_FAILED = "function-failed", INTERNAL_SERVER_ERROR, "The function failed",
         "The function ended without a result.",
         "Whoever wrote it looks at this service's log.";
@@ -157,12 +165,18 @@ kinds! {
     OVERLOADED = "overloaded", SERVICE_UNAVAILABLE, "Too many requests at a time",
         "This server has as many requests under way as it takes at a time.",
         "Try again in a second, as Retry-After says, with fewer connections.";
+    QUERIES_WAIT = "queries-wait", SERVICE_UNAVAILABLE, "Too many queries at a time",
+        "As many queries run and wait as there may be: a few for each core.",
+        "Try again in a second, as Retry-After says, with fewer at a time.";
     THROTTLED = "throttled", SERVICE_UNAVAILABLE, "Too many requests to the record",
         "The bucket asks for fewer requests, and nothing was kept that might stand in.",
         "Try again in a second, as Retry-After says.";
     DEADLINE = "deadline", GATEWAY_TIMEOUT, "Not in time",
         "The answer was not there in the time that the front door gives.",
         "Try again: it may be cached by then.";
+    QUERY_TIMED_OUT = "query-timed-out", GATEWAY_TIMEOUT, "The query took too long",
+        "The query was not answered in the time that there is, and was ended.",
+        "Ask for fewer rows, or join on fewer; filter and group first.";
     NOT_CACHED = "not-cached", GATEWAY_TIMEOUT, "Not cached",
         "The request has `Cache-Control: only-if-cached`, and nothing is held that it takes. The record was not asked.",
         "Ask without only-if-cached, or with a max-stale that lets an older answer do.";

@@ -13,6 +13,8 @@ use crate::doctor::{self, Finding, Report, Scope};
 use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
+#[cfg(feature = "frames")]
+use crate::function::worker::Workers;
 use crate::function::{Engine, Registry, builtin};
 use crate::http::{self, Access, Api, Guard, Guarded, Reach, TokenDigest};
 use crate::key::KeyPatterns;
@@ -260,7 +262,7 @@ async fn cache(config: &Config) -> Result<(Arc<Cache>, Links), StartError> {
 }
 
 fn service_over(cache: Arc<Cache>, presign: Links, config: &Config, reach: Reach) -> Service {
-    let engine = Engine::new(Arc::clone(&cache), Registry::new(builtin::all()), config.memory_budget_bytes);
+    let engine = engine(&cache, config);
     let access = Access {
         reach,
         token: config.api_token.as_ref().map(|token| TokenDigest::of(token.reveal())),
@@ -269,6 +271,17 @@ fn service_over(cache: Arc<Cache>, presign: Links, config: &Config, reach: Reach
     };
     let router = http::router(Api { cache, engine, frame_bytes_max: config.memory_budget_bytes, presign });
     Guard::new(access).layer(router)
+}
+
+fn engine(cache: &Arc<Cache>, config: &Config) -> Arc<Engine> {
+    let (cache, registry) = (Arc::clone(cache), Registry::new(builtin::all()));
+    // Where nobody says what this program is, nothing is run in processes of its own.
+    #[cfg(feature = "frames")]
+    if let Ok(program) = std::env::current_exe() {
+        let workers = Workers::new(program, config.query_memory_bytes);
+        return Engine::with_workers(cache, registry, config.memory_budget_bytes, workers);
+    }
+    Engine::new(cache, registry, config.memory_budget_bytes)
 }
 
 /// Bodies take their room in `budget` before they are read.

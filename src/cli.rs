@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{PEER_COMMAND, Scope};
+#[cfg(feature = "frames")]
+use crate::function::worker::WORKER_COMMAND;
 
 pub mod malloc;
 pub mod progress;
@@ -40,6 +42,15 @@ pub enum Command {
     DoctorPeer {
         /// Where to do what the standard input asks.
         scratch: PathBuf,
+    },
+    /// Answer one statement that comes with its tables on the standard input.
+    #[cfg(feature = "frames")]
+    #[command(hide = true, name = WORKER_COMMAND)]
+    QueryWorker {
+        /// What it may take, in bytes.
+        memory_max: u64,
+        /// How long it may live.
+        seconds_max: u64,
     },
 }
 

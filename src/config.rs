@@ -34,6 +34,8 @@ pub struct Config {
     pub policy: Policy,
     /// What bodies, frames, results and bytes in flight may take of the memory.
     pub memory_budget_bytes: u64,
+    /// What a query may take of the memory that runs in a process of its own.
+    pub query_memory_bytes: u64,
     /// What the directory tier may take of its disk; `None` where that goes by the disk.
     pub local_budget_bytes: Option<u64>,
     /// What is fetched as soon as it changes, and evicted last.
@@ -148,6 +150,7 @@ impl Config {
             negative_max_age: settings.age("CACHE_API_NEGATIVE_MAX_AGE", default.negative_max_age),
         };
         let memory_budget_bytes = settings.memory_budget_bytes();
+        let query_memory_bytes = settings.query_memory_bytes(memory_budget_bytes);
         let log_filter = settings.log_filter();
         let local_data_dir = settings.local_data_dir();
         let local_budget_bytes = settings.local_budget_bytes();
@@ -169,6 +172,7 @@ impl Config {
             local_data_dir,
             policy,
             memory_budget_bytes,
+            query_memory_bytes,
             local_budget_bytes,
             keep_warm,
             response_mode,

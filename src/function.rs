@@ -25,13 +25,19 @@ mod argument;
 pub mod builtin;
 mod compile;
 mod engine;
+#[cfg(feature = "frames")]
+mod query;
 mod registry;
 mod seen;
 mod view;
+#[cfg(feature = "frames")]
+pub mod worker;
 
 pub use argument::{Arguments, Given, Kind, Parameter};
 pub use compile::{Compile, SourceFile};
 pub use engine::Engine;
+#[cfg(feature = "frames")]
+pub use query::{Opened, Queries};
 pub use registry::{Directory, Registry, is_function_name};
 pub use seen::{Inputs, Listing, Seen};
 pub use view::View;

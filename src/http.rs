@@ -28,6 +28,8 @@ mod openapi;
 mod outgoing;
 mod oversize;
 mod problem;
+#[cfg(feature = "frames")]
+mod query;
 mod range;
 mod representation;
 mod router;

@@ -13,6 +13,8 @@ use cache_api::cli::serve::{Announcement, Limits, Server, Stopped, stop_signals}
 use cache_api::cli::{Cli, Command, DoctorArguments, Reach, ServeArguments, StatsArguments, WarmArguments, malloc};
 use cache_api::config::{Config, Environment};
 use cache_api::doctor::{Level, peer};
+#[cfg(feature = "frames")]
+use cache_api::function::worker;
 use cache_api::key::KeyPatterns;
 use cache_api::telemetry::{self, LogForm};
 use clap::Parser;
@@ -62,6 +64,14 @@ fn command_line(environment: &Environment) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),
         },
+        #[cfg(feature = "frames")]
+        Command::QueryWorker { memory_max, seconds_max } => {
+            let time_max = Duration::from_secs(seconds_max);
+            match worker::serve(memory_max, time_max, std::io::stdin().lock(), std::io::stdout().lock()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => end(FAILED, error),
+            }
+        }
         Command::Warm(arguments) => warm(environment, &arguments),
         Command::Stats(arguments) => stats(environment, &arguments),
         Command::Sweep(arguments) => {

@@ -16,7 +16,7 @@ mod record;
 const OURS: &str = "CACHE_API_";
 
 /// The names of our own.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "CACHE_API_ACCESS_POINT_ID",
     "CACHE_API_CORS_ORIGINS",
     "CACHE_API_FILE_SYSTEM_ID",
@@ -28,6 +28,7 @@ const KNOWN: [&str; 20] = [
     "CACHE_API_MEMORY_BUDGET",
     "CACHE_API_MEMORY_MAX_AGE",
     "CACHE_API_NEGATIVE_MAX_AGE",
+    "CACHE_API_QUERY_MEMORY",
     "CACHE_API_QUEUE_ARN",
     "CACHE_API_REDIRECT",
     "CACHE_API_REFRESH_ROLE_ARN",
@@ -41,6 +42,9 @@ const KNOWN: [&str; 20] = [
 
 /// Least memory to serve from: below it the copies of one request's body alone may not fit.
 const MEMORY_BUDGET_MIN: u64 = 16 << 20;
+
+/// Least memory for a query of its own: below it the columns of one file may not fit.
+const QUERY_MEMORY_MIN: u64 = 64 << 20;
 
 /// Least disk to keep objects on: below it the sweep would take away what was just stored.
 const LOCAL_BUDGET_MIN: u64 = 64 << 20;
@@ -105,6 +109,19 @@ impl<'a> Settings<'a> {
             }
         };
         self.parsed("CACHE_API_MEMORY_BUDGET", within).unwrap_or(default)
+    }
+
+    /// What a query may take that runs in a process of its own: half of the memory budget where it is not given, since two may run.
+    pub fn query_memory_bytes(&mut self, memory_budget_bytes: u64) -> u64 {
+        let within = |text: &str| {
+            let bytes = parse_size(text)?;
+            let is_enough = bytes >= QUERY_MEMORY_MIN;
+            is_enough
+                .then_some(bytes)
+                .ok_or_else(|| format!("too little to parse a table; write at least {}MiB", QUERY_MEMORY_MIN >> 20))
+        };
+        let default = (memory_budget_bytes / 2).max(QUERY_MEMORY_MIN);
+        self.parsed("CACHE_API_QUERY_MEMORY", within).unwrap_or(default)
     }
 
     /// What the directory tier may take of its disk; `None` where it is not given.

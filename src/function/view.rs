@@ -7,6 +7,8 @@ use bytes::Bytes;
 use tokio::time::timeout_at;
 
 use crate::cache::{Ask, Cache, Names, Read};
+#[cfg(feature = "frames")]
+use crate::entry::Room;
 use crate::entry::{Entry, NoRoom};
 use crate::error::{Error, Result};
 #[cfg(feature = "frames")]
@@ -177,6 +179,27 @@ impl View {
         self.derive_of_body(Frame::KIND, key, entry, parse).await
     }
 
+    /// What was made of a version, where it is kept.
+    #[cfg(feature = "frames")]
+    pub(super) fn held<T: Weighed>(&self, kind: &'static str, key: &Key, entry: &Entry) -> Option<Arc<Derived<T>>> {
+        self.cache().already_derived(kind, key, &entry.version)
+    }
+
+    /// Room for `bytes` that come and go, or for as many as one may take.
+    ///
+    /// # Errors
+    /// There is none.
+    #[cfg(feature = "frames")]
+    pub(super) async fn room(&self, bytes: u64) -> Result<Room, NoRoom> {
+        self.cache().room(bytes.min(self.making_max())).await
+    }
+
+    /// What one call may take of memory at most, in bytes.
+    #[cfg(feature = "frames")]
+    pub(super) fn making_max(&self) -> u64 {
+        self.cache().making_max()
+    }
+
     /// A value that belongs to a version: made once, off the async workers, kept under the memory budget.
     ///
     /// `kind` names what is made ("table_stats"); a kind is always of one type.
@@ -213,6 +236,11 @@ impl View {
         }
         let names = self.cache().names(below, self.ask).await?;
         Ok(self.seen.note_names(below, names))
+    }
+
+    #[cfg(feature = "frames")]
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     fn cache(&self) -> &Arc<Cache> {

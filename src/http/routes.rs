@@ -12,8 +12,12 @@ use http::header::CACHE_CONTROL;
 use tokio::sync::Semaphore;
 
 use crate::http::problem::page;
+#[cfg(feature = "frames")]
+use crate::http::query;
 use crate::http::{Api, batch, docs, objects, openapi, telemetry, v1};
 
+#[cfg(feature = "frames")]
+use self::operations::QUERY;
 use self::operations::{CACHE, DOCS, HEALTH, OBJECT, OPENAPI, ORIGINAL, PROBLEM, PROBLEMS, STATS};
 use self::words::Operation;
 
@@ -39,6 +43,12 @@ pub(super) static ROUTES: &[Route] = &[
     Route { paths: &["/cache"], serve: cache, operations: CACHE },
     Route { paths: &["/cache/", "/cache/{*key}"], serve: object, operations: OBJECT },
     Route { paths: &["/cache/api/v1.0", "/cache/api/v1.0/"], serve: original, operations: ORIGINAL },
+    #[cfg(feature = "frames")]
+    Route {
+        paths: &["/query"],
+        serve: || get(query::ask_query).post(query::ask_form).options(query::say_methods),
+        operations: QUERY,
+    },
     Route { paths: &["/health"], serve: || get(telemetry::health).options(telemetry::say_methods), operations: HEALTH },
     Route { paths: &["/stats"], serve: || get(telemetry::stats).options(telemetry::say_methods), operations: STATS },
     Route { paths: &["/problems"], serve: || get(page::list).options(telemetry::say_methods), operations: PROBLEMS },

@@ -24,6 +24,8 @@ mod large_bodies;
 mod local_api;
 mod mutants;
 mod one_fetch;
+#[cfg(feature = "frames")]
+mod queries;
 mod readme;
 mod record_conformance;
 mod record_directory;

@@ -49,6 +49,8 @@ pub const VERSION: &[&Header] = &[&AGE, &CACHE_CONTROL, &CACHE_STATUS, &ETAG, &L
 pub const BODY: &[&Header] = &[&ACCEPT_RANGES, &CONTENT_ENCODING, &CSP, &NOSNIFF, &REPR_DIGEST];
 /// Of what was read and is described in JSON.
 pub const READ: &[&Header] = &[&AGE, &CACHE_CONTROL, &CACHE_STATUS, &SERVER_TIMING];
+/// Of the answer to a query.
+pub const ANSWER: &[&Header] = &[&CACHE_CONTROL, &CACHE_STATUS, &CONTENT_ENCODING, &CSP, &ETAG, &NOSNIFF, &SERVER_TIMING, &VARY];
 pub const LENGTH: &[&Header] = &[&CONTENT_RANGE];
 pub const PLACE: &[&Header] = &[&LOCATION];
 pub const NEXT: &[&Header] = &[&LINK];

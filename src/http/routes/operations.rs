@@ -244,6 +244,50 @@ pub static ORIGINAL: &[Operation] = &[
     },
 ];
 
+#[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "without columns there are no tables to ask"))]
+pub static QUERY: &[Operation] = &[
+    Operation {
+        method: "get",
+        id: "ask_query",
+        word: "",
+        summary: "Answers SQL over cached objects",
+        more: "One SELECT in polars' SQL, of at most 64 KB and 2,000 nodes, with a time limit. A table is the name of an object in double \
+               quotes, or a glob over such names: those are stacked by their columns' names, and a column that one has not is null. \
+               Each is read through the cache. `:name` is a parameter. What cannot be bounded beforehand (joins, sub-queries, texts \
+               that grow) runs in a process of its own, in bounded memory.",
+        parameters: &[parameter::QUERY, parameter::ANSWERING],
+        body: None,
+        answers: &[outcome::TABLE, outcome::UNCHANGED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::QUERYING],
+        curl: "curl -G http://HOST/query --data-urlencode 'sql=SELECT cusip, avg(price) FROM \"prices.csv\" GROUP BY cusip'",
+    },
+    Operation {
+        method: "head",
+        id: "ask_query_unseen",
+        word: "",
+        summary: "The same, and only the head of the answer",
+        more: "",
+        parameters: &[parameter::QUERY, parameter::ANSWERING],
+        body: None,
+        answers: &[Answer { content: Content::Nothing, ..outcome::TABLE }, outcome::UNCHANGED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::QUERYING],
+        curl: "",
+    },
+    Operation {
+        method: "post",
+        id: "ask_form",
+        word: "",
+        summary: "The same as a form, for statements that are too long for a URL",
+        more: "",
+        parameters: &[parameter::ANSWERING],
+        body: Some(Body { what: "The statement, its parameters' values, and the form of the answer.", schema: schema::QUERY }),
+        answers: &[outcome::TABLE, outcome::UNCHANGED],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::QUERYING, outcome::FORMS],
+        curl: "curl http://HOST/query -d '{\"sql\": \"SELECT * FROM \\\"prices.csv\\\" WHERE price > :least\", \"params\": {\"least\": 95}}'",
+    },
+    methods("query_options", &[]),
+];
+
 /// A GET that always answers, and its HEAD.
 macro_rules! pages {
     ($($name:ident = $id:literal, $head:literal, $options:literal, $summary:literal, $path:expr, $parameters:expr, $headers:expr, $content:expr, $problems:expr, $curl:literal;)+) => {

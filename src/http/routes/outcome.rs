@@ -60,6 +60,19 @@ pub const CALLS: &[&Kind] = &[
     &catalogue::FUNCTION_FAILED,
     &catalogue::NOT_WRITTEN,
 ];
+/// Where SQL is asked.
+pub const QUERYING: &[&Kind] = &[
+    &catalogue::BAD_PARAMETER,
+    &catalogue::BAD_QUERY,
+    &catalogue::MISSING_PARAMETER,
+    &catalogue::TOO_LARGE,
+    &catalogue::UNKNOWN_FORMAT,
+    &catalogue::UNPARSABLE,
+    &catalogue::QUERY_TOO_LARGE,
+    &catalogue::FUNCTION_FAILED,
+    &catalogue::QUERIES_WAIT,
+    &catalogue::QUERY_TIMED_OUT,
+];
 pub const NO_SUCH_PAGE: &[&Kind] = &[&catalogue::UNKNOWN_URL];
 
 pub const BODY: Answer = Answer {
@@ -86,6 +99,12 @@ pub const ELSEWHERE: Answer = Answer {
     what: "In Lambda with CACHE_API_REDIRECT=on: too large for the front door; the bucket itself has it, for 60 s.",
     headers: &[header::KEEPING, header::PLACE],
     content: Content::Nothing,
+};
+pub const TABLE: Answer = Answer {
+    status: StatusCode::OK,
+    what: "The rows, in the form that is asked for.",
+    headers: &[header::ANSWER],
+    content: Content::Bytes,
 };
 pub const EVICTED: Answer =
     Answer { status: StatusCode::NO_CONTENT, what: "It is not cached (any more).", headers: &[], content: Content::Nothing };

@@ -65,6 +65,8 @@ texts! { Query;
     WHERE = "where", "Of a table: the rows for which the condition is true.", "price > 95";
     ORDER_BY = "order_by", "Of a table: sorted by these columns, nulls last.", "price desc,cusip";
     SCHEMA = "schema", "Of a table: names, types and nulls of its columns, and the number of rows.", "";
+    SQL = "sql", "One SELECT. A table is a key, or a glob over keys, in double quotes; `:name` is a parameter.", "SELECT * FROM \"prices.csv\" LIMIT 10";
+    PARAMS = "params", "The parameters' values: a JSON object.", "{\"least\": 95}";
     FUNCTION = "function", "Which function; its own parameters stand beside it.", "echo";
 }
 
@@ -120,6 +122,15 @@ pub static FORMAT: Parameter = Parameter {
     form: Form::OneOf(&["stored", "parquet", "arrow", "arrows", "csv", "json", "json-columns", "ndjson", "html"]),
 };
 
+/// What the answer to a query is written as.
+pub static ANSWER_FORMAT: Parameter = Parameter {
+    name: "format",
+    place: Place::Query,
+    is_needed: false,
+    what: "What the answer is written as; without it, what Accept says.",
+    form: Form::OneOf(&["json", "parquet", "arrow", "arrows", "csv", "json-columns", "ndjson", "html"]),
+};
+
 /// Where the keys are looked for.
 pub static SOURCE: Parameter = Parameter {
     name: "source",
@@ -165,6 +176,10 @@ pub const RANGES: &[&Parameter] = &[&RANGE, &IF_RANGE];
 pub const TABLE: &[&Parameter] = &[&FORMAT, &COLUMNS, &WHERE, &ORDER_BY, &SAMPLE, &OFFSET, &SCHEMA];
 /// The limit of a slice where no listing has one.
 pub const TABLE_LIMIT: &[&Parameter] = &[&ROWS];
+/// A statement and what belongs to it.
+pub const QUERY: &[&Parameter] = &[&SQL, &PARAMS, &ANSWER_FORMAT];
+/// How the answer to a query is wanted.
+pub const ANSWERING: &[&Parameter] = &[&ACCEPT_FORMAT, &ACCEPT_ENCODING, &IF_NONE_MATCH];
 pub const ORIGINAL: &[&Parameter] = &[&COMMAND, &PATH, &FUNCTION];
 pub const PAGES: &[&Parameter] = &[&ACCEPT];
 pub const PROBLEM: &[&Parameter] = &[&SLUG];

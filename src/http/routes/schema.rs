@@ -39,6 +39,14 @@ schemas! {
         },
         "examples": [{ "data": { "command": "read", "path": "prices.csv" } }],
     });
+    QUERY = "Query", json!({
+        "type": "object", "required": ["sql"], "additionalProperties": false, "properties": {
+            "sql": { "type": "string" },
+            "params": { "type": "object" },
+            "format": { "type": "string" },
+        },
+        "examples": [{ "sql": "SELECT * FROM \"prices.csv\" WHERE price > :least", "params": { "least": 95 }, "format": "csv" }],
+    });
     HEALTH = "Health", json!({ "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } } });
     LINE = "BatchLine", json!({
         "description": "A key, or the last line with `summary`.",

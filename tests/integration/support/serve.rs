@@ -87,6 +87,14 @@ impl Serve {
         assert!(sent.success(), "SIG{name} cannot be sent to {id}");
     }
 
+    /// What it has of the machine's memory, in MiB.
+    pub fn resident_mib(&self) -> u64 {
+        let id = self.child.id().expect("a process that nobody has waited for");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its figures");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
+    }
+
     /// Whether it has a file open whose path, which it may have had before it was unlinked, has this in it.
     pub fn has_open(&self, part: &str) -> bool {
         let id = self.child.id().expect("a process that nobody has waited for");

@@ -57,6 +57,8 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
     let address = site.server.address();
     let document = send(address, Method::GET, "/openapi.json", &[shown], "").await.json();
     let etag = send(address, Method::GET, "/cache/a.csv", &[shown], "").await.header("etag").to_owned();
+    let asked = send(address, Method::GET, "/query?sql=SELECT+1+AS+n", &[shown], "").await;
+    let asked = asked.headers.get("etag").map_or("\"none\"", |tag| tag.to_str().unwrap()).to_owned();
     let (keyed, original) = ("/cache/{key}", "/cache/api/v1.0/");
     let mut seen = BTreeSet::new();
     let mut tables = Vec::new();
@@ -137,6 +139,13 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
         for method in ["get", "head"] {
             requests.extend(tables.iter().map(|(path, target)| (*path, method, &**target, vec![shown], "")));
         }
+        for target in ["/query?sql=SELECT+1+AS+n", "/query", "/query?sql=DROP", "/query?sql=SELECT+*+FROM+%22nothing%22"] {
+            requests.extend(["get", "head"].map(|method| ("/query", method, target, vec![shown], "")));
+        }
+        requests.push(("/query", "get", "/query?sql=SELECT+1+AS+n", vec![shown, ("if-none-match", &asked)], ""));
+        requests.push(("/query", "get", "/query?sql=SELECT+1+AS+n", vec![shown, ("accept-encoding", "br")], ""));
+        requests.push(("/query", "post", "/query", vec![shown], r#"{"sql": "SELECT * FROM \"a.csv\""}"#));
+        requests.push(("/query", "post", "/query", vec![shown], "{}"));
         requests.push((keyed, "get", "/cache/a.csv", vec![shown, ("accept", "image/png")], ""));
         requests.push((keyed, "get", "/cache/a.csv", vec![shown, ("accept", "application/json")], ""));
     }

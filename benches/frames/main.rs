@@ -14,6 +14,8 @@ use polars::prelude::{
     Column, CompatLevel, DataFrame, IntoColumn, IpcWriter, NamedFrom, ParquetReader, ParquetWriter, SerReader, SerWriter, Series,
 };
 
+mod query;
+
 /// What is printed is the median of so many runs, ours and the other's in turn.
 const RUNS: usize = 5;
 
@@ -35,6 +37,13 @@ fn main() {
     for count in [1, 10, 50, 100, 200] {
         let (some, _) = alternately(|| slice(&wide, count), || ());
         println!("| {count} | {:.1} | {:.0} |", millis(some), some.as_secs_f64() / all.as_secs_f64() * 100.0);
+    }
+    let held = query::Held::new();
+    println!("\n| SQL over ten million rows that are held | ours, ms | polars in process, ms | ours / polars |");
+    println!("|---|---|---|---|");
+    for sql in query::STATEMENTS {
+        let (ours, other) = alternately(|| held.ours(sql), || held.polars(sql));
+        println!("| `{sql}` | {:.1} | {:.1} | {:.2} |", millis(ours), millis(other), ours.as_secs_f64() / other.as_secs_f64());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cache::clock::AskedAt;
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
 use crate::cache::large::{Asked, LargeBody, Source, Stage};
@@ -75,7 +76,7 @@ pub(super) struct Fill<'a> {
     /// Where in this instance's order the record is asked.
     asked: Order,
     /// When the record is asked, by its own time.
-    asked_at: Timestamp,
+    asked_at: AskedAt,
     /// Whether the policy would have answered what is held.
     demanded: bool,
     timings: Timings,
@@ -83,7 +84,7 @@ pub(super) struct Fill<'a> {
 
 impl<'a> Fill<'a> {
     pub(super) fn new(cache: &'a Cache, key: &'a Key, under: Under, ask: Ask) -> Self {
-        let asked_at = cache.record_time(ask.now);
+        let asked_at = cache.clock.asking(ask.now);
         Self { cache, key, ask, under, asked: Order::default(), asked_at, demanded: false, timings: Timings::default() }
     }
 
@@ -117,7 +118,7 @@ impl<'a> Fill<'a> {
         self.cache.guard.answered(&answer, self.ask.now);
         let fetched = answer.map(|answer| {
             if let Some(bounds) = answer.clock {
-                self.asked_at = self.cache.correct_clock(bounds, self.ask.now, self.asked_at);
+                self.asked_at = self.cache.clock.correct(bounds, self.ask.now, self.asked_at);
             }
             answer.fetched
         });
@@ -229,8 +230,8 @@ impl<'a> Fill<'a> {
         };
         let stopwatch = Stopwatch::start();
         let stored = match &state {
-            Some(state) => shared.confirm(self.key, &token, state, self.asked_at).await,
-            None => shared.store(self.key, &token, &entry, self.asked_at).await,
+            Some(state) => shared.confirm(self.key, &token, state, self.asked_at.earliest).await,
+            None => shared.store(self.key, &token, &entry, self.asked_at.earliest).await,
         };
         self.timings.add_directory(stopwatch.elapsed());
         self.hand_over(Some(entry), served, matches!(stored, Ok(Stored::Stored)))
@@ -242,7 +243,7 @@ impl<'a> Fill<'a> {
 
     /// What the record's answer may be stored under.
     fn asked(&self) -> Asked {
-        Asked { token: self.under.grounds.token.filter(|_| self.keeping() == Keeping::Kept), at: self.asked_at }
+        Asked { token: self.under.grounds.token.filter(|_| self.keeping() == Keeping::Kept), at: self.asked_at.earliest }
     }
 
     /// Step 6: never an older version than another read has served since the record was asked.
@@ -251,8 +252,8 @@ impl<'a> Fill<'a> {
         let is_large = entry.as_ref().is_some_and(|entry| entry.body.whole().is_none());
         // What could not be stored is held without an epoch, so that the next read looks again.
         let vouchers = Vouchers { epoch: self.under.grounds.epoch.filter(|_| in_shared), asked: Some(self.ask.now) };
-        let held =
-            Held::new(self.key, entry, self.asked_at, Duration::ZERO, self.ask.now).vouched(self.under.grounds.token, vouchers);
+        let held = Held::new(self.key, entry, self.asked_at.earliest, Duration::ZERO, self.ask.now)
+            .vouched(self.under.grounds.token, vouchers);
         let held = Arc::new(held);
         // A doubt of this instance waits for the lock, or its flag is raised by now: no read that begins after it finds this.
         let keeps = {
@@ -260,7 +261,7 @@ impl<'a> Fill<'a> {
             if floors.overtook(self.key, &seen, self.asked) {
                 return Landed::Overtaken;
             }
-            floors.raise(self.key, seen.clone(), self.asked_at);
+            floors.raise(self.key, seen.clone(), self.asked_at.latest);
             let keeps = self.keeping() == Keeping::Kept && !self.under.doubt.is_raised();
             if keeps {
                 self.cache.memory.hold(self.key, Arc::clone(&held));

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::world::WALL_MILLIS;
 use crate::entry::{Chunks, Entry, Media, Version};
 use crate::error::{Error, Result, Unlisted};
 use crate::freshness::{ClockBounds, Timestamp};
@@ -294,8 +295,8 @@ impl Told {
         };
         self.asked.bodies += u32::from(matches!(fetched, Ok(Fetched::Changed(_))));
         let ahead = self.ahead_millis;
-        // Nobody has set the asker's clock since it began to ask.
-        let asked = Timestamp::from_millis(u64::MAX);
+        // Where the world's time begins; the asker's clock is behind by as much as the record's is ahead.
+        let asked = Timestamp::from_millis(WALL_MILLIS.saturating_add_signed(-ahead.unwrap_or(0)));
         let clock = ahead.map(|ahead| ClockBounds { asked, ahead_millis_min: ahead - 500, ahead_millis_max: ahead + 500 });
         (fetched.map(|fetched| Answer { fetched, clock }), self.gate.take())
     }

@@ -11,12 +11,12 @@ use crate::cache::lease::{Queue, Watch, Whose};
 use crate::cache::look::Grounds;
 use crate::cache::{Ask, Cache, Past, Served, Timings};
 use crate::entry::{Entry, Seen};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::freshness::{Demand, Keeping, Stopwatch, Timestamp};
 use crate::key::Key;
 use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
-use crate::tier::{Errand, Looked, SharedTier, State, Stored, Tier, TierName, Token};
+use crate::tier::{Errand, Forgotten, Looked, SharedTier, State, Stored, Tier, TierName, Token};
 
 /// Time kept for standing in once the record has given up: a file is opened for it at most, and the callers have to wake.
 const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
@@ -26,7 +26,8 @@ const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
 pub(super) enum Landed {
     /// There is an answer.
     Filled(Filled),
-    /// Another read served a newer version meanwhile: look again.
+    /// Another read served a newer version meanwhile, or another instance has stored one of a key that the record did not give: look
+    /// again.
     Overtaken,
     /// There is none.
     Failed(Error),
@@ -139,10 +140,10 @@ impl<'a> Fill<'a> {
                 let what = "the record calls unchanged what was not known".to_owned();
                 Landed::Failed(Error::Corrupted { key: self.key.clone(), what })
             }
-            (Ok(Fetched::Missing), _) => {
-                self.forget().await;
-                self.hand_over(None, Served::Filled, false)
-            }
+            (Ok(Fetched::Missing), _) => match self.forget().await {
+                Forgotten::Gone => self.hand_over(None, Served::Filled, false),
+                Forgotten::Overtaken => Landed::Overtaken,
+            },
             (Err(error), in_hand) => self.stand_in(error, in_hand).await,
         }
     }
@@ -278,7 +279,9 @@ impl<'a> Fill<'a> {
     /// The record gave no answer: a stale entry within its time, else the error.
     async fn stand_in(self, error: Error, in_hand: Option<InHand>) -> Landed {
         if let Error::Forbidden { .. } = error {
-            self.forget().await;
+            if self.forget().await == Forgotten::Overtaken {
+                return Landed::Overtaken;
+            }
             let _removed = self.cache.memory.remove(self.key).await;
             return Landed::Failed(error);
         }
@@ -314,12 +317,12 @@ impl<'a> Fill<'a> {
         state.is_believed_under(token) || matches!(shared.open(self.key, state, 0..0).await, Ok(Some(_)))
     }
 
-    /// Takes away what the shared tier holds of a key that the record does not give.
-    async fn forget(&self) {
-        if let (Some(shared), Some(token)) = (&self.cache.shared, &self.under.grounds.token) {
-            // A failure leaves what was there, fresh for its time and no longer; the tier has counted it.
-            let _forgotten: Result<()> = shared.forget(self.key, token).await;
-        }
+    /// Takes away what the shared tier holds of a key that the record does not give. Where something stays, which may stand in later,
+    /// nobody is told so: the read starts over.
+    async fn forget(&self) -> Forgotten {
+        let (Some(shared), Some(token)) = (&self.cache.shared, &self.under.grounds.token) else { return Forgotten::Gone };
+        // A failure leaves what was there, fresh for its time and no longer; the tier has counted it.
+        shared.forget(self.key, token).await.unwrap_or(Forgotten::Gone)
     }
 
     fn found(self, held: Arc<Held>, tier: TierName) -> Landed {

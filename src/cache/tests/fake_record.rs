@@ -83,6 +83,8 @@ pub enum Hitch {
     Held(u64, Arc<Gate>),
     /// Nothing more comes.
     BrokenOff(u64),
+    /// Nothing more comes, as if that were all.
+    EndsAt(u64),
     /// A bit is another.
     Damaged(u64),
 }
@@ -205,7 +207,10 @@ impl Record for FakeRecord {
     }
 
     async fn open(&self, key: &Key, version: &Version, range: Range<u64>, _deadline: Instant) -> Result<Chunks> {
-        let (bytes, hitch) = self.told().open(key, version, range.clone())?;
+        let (mut bytes, hitch) = self.told().open(key, version, range.clone())?;
+        if let Some(Hitch::EndsAt(offset)) = hitch {
+            bytes.truncate((offset - range.start) as usize);
+        }
         let pieces = (0..bytes.len()).step_by(PIECE_BYTES).map(move |at| bytes.slice(at..bytes.len().min(at + PIECE_BYTES)));
         let mut offset = range.start;
         let pieces = pieces.map(move |piece| {

@@ -20,7 +20,7 @@ RUNS = {
     "P11 gone from the record, another's token is left": (AGONE, dict(standin="file", **{**FORGET, "forget": "evict"})),
     "P12 gone from the record, ours": (AGONE, dict(standin="file", **FORGET)),
     "P13 gone from the record, an eviction besides, a token without a mark is left":
-        (AGONE, dict(standin="file", evictors=1, **{**FORGET, "forget": "markonly"})),
+        (AGONE, dict(standin="file", overtaken=False, evictors=1, **{**FORGET, "forget": "markonly"})),
     "P14 gone from the record, an eviction besides, ours": (AGONE, dict(standin="file", evictors=1, **FORGET)),
     "P15 gone from the record, a doubt besides, told so though the token has moved":
         (AGONE, dict(standin="file", overtaken=False, **{**FORGET, "doubters": 1})),

@@ -206,7 +206,7 @@ impl World {
         step()?;
         let version = self.truth().current;
         if version == ABSENT {
-            return self.disk.forget(&self.key, &grounds.token);
+            return self.disk.forget(&self.key, &grounds.token).map(|_| ());
         }
         let unchanged = grounds.held.as_ref().filter(|state| *state.version.etag == *version.to_string());
         let stored = match unchanged {

@@ -22,7 +22,7 @@ use crate::tier::{DirectoryTier, Limits, MemoryTier, Removed, SharedTier, TierNa
 pub const WALL_MILLIS: u64 = 1_700_000_000_000;
 
 /// Past this a test waits in vain.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub const MEMORY_HIT: Served = Served::Hit(TierName::Memory);
 pub const DIRECTORY_HIT: Served = Served::Hit(TierName::Directory);

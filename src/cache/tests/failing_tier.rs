@@ -24,7 +24,7 @@ pub struct FailingTier {
     works: DirectoryTier,
     fails: Arc<AtomicBool>,
     next: Mutex<Option<(usize, Whim)>>,
-    calls: Mutex<Vec<&'static str>>,
+    calls: Arc<Mutex<Vec<&'static str>>>,
     gate: Mutex<Option<Arc<Gate>>>,
 }
 
@@ -44,7 +44,7 @@ pub enum Whim {
 impl FailingTier {
     /// Works as `works` does, until it is told to fail.
     pub fn new(works: DirectoryTier) -> Self {
-        Self { works, fails: Arc::default(), next: Mutex::default(), calls: Mutex::default(), gate: Mutex::default() }
+        Self { works, fails: Arc::default(), next: Mutex::default(), calls: Arc::default(), gate: Mutex::default() }
     }
 
     pub fn fail(&self, fails: bool) {
@@ -119,10 +119,12 @@ impl FailingTier {
 struct FailingIncoming {
     works: Box<dyn Incoming>,
     fails: Arc<AtomicBool>,
+    calls: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl FailingIncoming {
     fn call(&self, action: &'static str) -> Result<&dyn Incoming> {
+        self.calls.lock().unwrap().push(action);
         match self.fails.load(Ordering::SeqCst) {
             true => Err(Error::Tier { action, cause: "told to fail".into() }),
             false => Ok(&*self.works),
@@ -207,8 +209,8 @@ impl LargeBodies for FailingTier {
 
     async fn receive(&self, key: &Key, size: u64) -> Result<Option<Box<dyn Incoming>>> {
         let incoming = self.call("receive", self.works.receive(key, size)).await?;
-        let fails = Arc::clone(&self.fails);
-        Ok(incoming.map(|works| Box::new(FailingIncoming { works, fails }) as _))
+        let (fails, calls) = (Arc::clone(&self.fails), Arc::clone(&self.calls));
+        Ok(incoming.map(|works| Box::new(FailingIncoming { works, fails, calls }) as _))
     }
 }
 

@@ -130,6 +130,29 @@ async fn all_readers_of_a_large_body_share_one_fill_and_have_its_beginning_befor
     assert_eq!(one.budget.taken_bytes(), one.cache.head().await.memory_bytes, "no room stays taken for what was read");
 }
 
+#[tokio::test]
+async fn who_keeps_pace_with_a_large_body_has_it_from_memory_and_who_does_not_from_the_file() {
+    let world = world();
+    let one = world.instance().await;
+    let gate = Arc::<Gate>::default();
+    world.record.come_with(Hitch::Held(300_000, Arc::clone(&gate)));
+    let (_, mut keeping_pace) = open(&one, 0, 0..SIZE).await.unwrap();
+    let (_, lagging) = open(&one, 0, 0..SIZE).await.unwrap();
+    let mut come = Vec::new();
+    while come.len() < 300_000 {
+        come.extend_from_slice(&keeping_pace.next().await.unwrap().unwrap());
+    }
+    let read_back = || one.calls().into_iter().filter(|call| *call == "read_back").count();
+    assert_eq!(read_back(), 0);
+    gate.release();
+    let (rest, error) = gather(keeping_pace).await;
+    come.extend(rest);
+    assert_bytes((come, error), &bytes(1));
+    read_back();
+    assert_bytes(gather(lagging).await, &bytes(1));
+    assert_eq!(read_back(), 9, "pieces of 256 KiB");
+}
+
 /// "Whoever reads a body that then fails its checksum is cut off, and nothing is published."
 /// Promise 23: "An answer that turns out damaged or short while it is sent breaks off: no client takes it for a whole one."
 #[tokio::test]

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Has independent clients and checkers ask a real server, started here and ended with this program.
 
-    tools/interop.py BINARY OUTPUT
+    tools/interop/run.py BINARY OUTPUT --examples NUMBER [--write]
 
-schemathesis asks all that /openapi.json allows and much that it does not, REDbot looks at the headers of our resources, and
-Chromium, where there is one, prints /docs into OUTPUT. Ends with 1 where one of them finds a mistake.
+Clients make the calls of docs/API.md, schemathesis asks all that /openapi.json allows and much that it does not, REDbot looks at
+the headers of our resources, and Chromium, where there is one, prints pages into OUTPUT. Ends with 1 where one of them finds
+a mistake, or docs/API.md has other rows than the clients got; `--write` writes them there.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -15,16 +17,18 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = ROOT / ".venv-interop" / "bin"
+import clients
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BIN = pathlib.Path(sys.prefix) / "bin"
 # The same requests each time, so that a failure can be had again.
 SEED = "20170910"
-EXAMPLES = "200"
-RESOURCES = ["/cache/prices.csv", "/cache?path=prices.csv", "/cache", "/cache/nothing.csv", "/problems/not-found", "/docs", "/openapi.json", "/health"]
+RESOURCES = ["/cache/prices.csv", "/cache/bonds.parquet", "/cache/prices.csv?format=json", "/cache?path=prices.csv", "/cache", "/cache/nothing.csv", "/problems/not-found", "/docs", "/openapi.json", "/health"]
 # A command has a path and no function; a batch has a body and no path; a part of a table is of the columns that it has; a
 # condition is of the version that there is.
 DEPENDENT = ["create_many", "create_object", "evict_named", "evict_object", "get_object", "get_or_list", "head_object"]
 DEPENDENT += ["head_or_telemetry", "run_form", "run_query", "run_query_unseen", "update_named", "update_object"]
+PAGES = {"docs": "/docs", "table": "/cache/prices.csv?format=html"}
 TIME_MAX = 1200
 
 
@@ -37,11 +41,11 @@ def serve(binary, held):
     return server, first.split()[-1]
 
 
-def schemathesis(url):
-    """All checks on all operations, but for one check on those whose parameters depend on one another: OpenAPI cannot say that."""
+def schemathesis(url, examples):
+    """So many examples of each operation. All checks on all operations, but for one check on those whose parameters depend on one another: OpenAPI cannot say that."""
     command = [BIN / "schemathesis", "run", f"{url}/openapi.json", "--checks", "all", "--seed", SEED]
     # The phase `coverage` of 4.32 fails in its own code on a schema with `oneOf`.
-    command += ["--max-examples", EXAMPLES, "--workers", "2", "--phases", "examples,fuzzing"]
+    command += ["--max-examples", examples, "--workers", "2", "--phases", "examples,fuzzing"]
     others = [word for name in DEPENDENT for word in ("--exclude-operation-id", name)]
     these = [word for name in DEPENDENT for word in ("--include-operation-id", name)]
     runs = [[*command, *others], [*command, *these, "--exclude-checks", "positive_data_acceptance"]]
@@ -65,35 +69,46 @@ def screenshots(url, output):
     """As wide as a desk, and as a phone."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
-        print("no Chromium here: no screenshots", flush=True)
+        print("SKIPPED: no Chromium here, and so no screenshots", flush=True)
         return True
     output.mkdir(parents=True, exist_ok=True)
     is_fine = True
-    for name, size in [("docs-desk", "1200,2400"), ("docs-phone", "500,2400")]:
-        target = output / f"{name}.png"
-        target.unlink(missing_ok=True)
-        with tempfile.TemporaryDirectory() as profile:
-            flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
-            command = [browser, *flags, f"--window-size={size}", f"--screenshot={target}", f"{url}/docs"]
-            subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
-        print(f"chromium: {target.relative_to(ROOT) if target.is_relative_to(ROOT) else target}", flush=True)
-        is_fine = is_fine and target.exists()
+    for page, path in PAGES.items():
+        for device, size in [("desk", "1200,2400"), ("phone", "500,2400")]:
+            target = output / f"{page}-{device}.png"
+            target.unlink(missing_ok=True)
+            with tempfile.TemporaryDirectory() as profile:
+                flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
+                command = [browser, *flags, f"--window-size={size}", f"--screenshot={target}", url + path]
+                subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
+            print(f"chromium: {target.relative_to(ROOT) if target.is_relative_to(ROOT) else target}", flush=True)
+            is_fine = is_fine and target.exists()
     return is_fine
 
 
 def main():
-    binary, output = sys.argv[1], pathlib.Path(sys.argv[2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("output", type=pathlib.Path)
+    parser.add_argument("--examples", required=True)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as held:
-        server, url = serve(binary, held)
+        server, url = serve(arguments.binary, held)
         try:
-            found = {"schemathesis": schemathesis(url), "redbot": redbot(url), "chromium": screenshots(url, output)}
-            alive = server.poll() is None
+            found = {
+                "clients": clients.ask(url, arguments.write),
+                "redbot": redbot(url),
+                "chromium": screenshots(url, arguments.output),
+                "schemathesis": schemathesis(url, arguments.examples),
+            }
+            found["the server"] = server.poll() is None
         finally:
             server.terminate()
             server.wait(30)
     for name, is_fine in found.items():
         print(f"{name}: {'ok' if is_fine else 'FAILED'}")
-    sys.exit(0 if all(found.values()) and alive else 1)
+    sys.exit(0 if all(found.values()) else 1)
 
 
 if __name__ == "__main__":

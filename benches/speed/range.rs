@@ -1,6 +1,7 @@
 //! What a process takes of memory for 1 KB out of an object of 1 GB that it does not hold.
 
 use std::fs::File;
+use std::time::Duration;
 
 use crate::RUNS;
 use crate::http_door::Server;
@@ -17,6 +18,8 @@ pub async fn rows() -> Vec<Row> {
     // All holes: as long to read as zeros that are there, and no gigabyte of disk.
     let file = File::create(source.path().join(KEY)).expect("a file");
     file.set_len(BYTES).expect("as long as that");
+    // What has just changed is told by its content, all of it.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     for _ in 0..RUNS {
         let (most, idle) = megabytes(source.path().as_os_str()).await;
         row.add(most, idle);

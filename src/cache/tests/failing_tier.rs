@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::large::Publication;
-use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
+use crate::tier::{
+    DirectoryTier, Doubted, Epoch, Forgotten, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName,
+};
 use crate::tier::{
     Errand, Health, Incoming, LargeBodies, Lease, Leased, Leases, Line, SweepPlan, Swept, Token, Upkeep, Usage, Wanted,
 };
@@ -245,7 +247,7 @@ impl SharedTier for FailingTier {
         self.call("confirm", self.works.confirm(key, token, state, confirmed_at)).await
     }
 
-    async fn forget(&self, key: &Key, token: &Token) -> Result<()> {
+    async fn forget(&self, key: &Key, token: &Token) -> Result<Forgotten> {
         self.call("forget", self.works.forget(key, token)).await
     }
 

@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
-# Where cargo-deny is kept; CI keeps it outside of the checkout.
+# Where cargo-deny and the clients of `make interop` are kept; CI keeps them outside of the checkout.
 TOOLS ?= .tools
 CARGO_DENY := $(TOOLS)/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
@@ -39,7 +39,7 @@ lint: .venv/installed $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) ## Check format,
 	@tools/step "translated template" .venv/bin/python tools/template.py lint
 
 .PHONY: check
-check: lint test ## Lint and test, as CI does
+check: lint test interop-check ## Lint, test, and have other clients ask, as CI does
 
 # How long `make torture` is: some ten minutes for the first, an hour for the second.
 STEPS ?= 1000000
@@ -85,11 +85,22 @@ nfs: ## Try processes on real NFSv4.1 clients, as docs/NFS.md has it; needs root
 	@$(CARGO) build --locked --no-default-features --bin cache-api
 	@tools/nfs/run "$(TARGET)/debug/cache-api" "$(TARGET)/nfs" --trials="$(TRIALS)"
 
-# Not part of `check`: a quarter of an hour, and Chromium if there is one.
+INTEROP := $(TOOLS)/interop
+AXIOS_VERSION := 1.21.1
+# The server that the tests have built: `cargo build` alone would build the dependencies once more, without the tests' features.
+INTEROP_BUILD = tools/step "building the server" $(CARGO) test --locked --features failpoints --test integration --no-run
+INTEROP_RUN = $(INTEROP)/bin/python tools/interop/run.py "$(TARGET)/debug/cache-api" build/interop
+
+# Not part of `check`: a quarter of an hour.
 .PHONY: interop
-interop: .venv-interop/installed ## Have schemathesis, REDbot and Chromium ask a real server
-	@tools/step "building the server" $(CARGO) build --locked --bin cache-api
-	@tools/step "schemathesis, REDbot, Chromium" .venv-interop/bin/python tools/interop.py "$(TARGET)/debug/cache-api" build/interop
+interop: $(INTEROP)/installed ## Have other people's clients and checkers ask a real server, at length, and write down what they got
+	@$(INTEROP_BUILD)
+	@tools/step "clients, REDbot, Chromium, schemathesis" $(INTEROP_RUN) --write --examples 200
+
+.PHONY: interop-check
+interop-check: $(INTEROP)/installed ## The same in short, comparing with what is written down
+	@$(INTEROP_BUILD)
+	@tools/step "clients, REDbot, Chromium, schemathesis" $(INTEROP_RUN) --examples 20
 
 # What the zip is built for, as template.yaml's Architecture has it.
 ARCH ?= x86_64
@@ -142,9 +153,11 @@ local-api: .venv/installed ## Serve the binary as API Gateway and Lambda do: mak
 .venv/installed: requirements-dev.txt
 .venv-aws/installed: requirements-aws.txt
 .venv-build/installed: requirements-build.txt
-.venv-interop/installed: requirements-interop.txt
-.venv/installed .venv-aws/installed .venv-build/installed .venv-interop/installed:
+$(INTEROP)/installed: requirements-interop.txt
+.venv/installed .venv-aws/installed .venv-build/installed $(INTEROP)/installed:
 	@tools/step "installing $<" bash -c 'python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<'
+	@$(if $(filter $(INTEROP)/installed,$@),if command -v npm > /dev/null; then \
+	  tools/step "installing axios" npm install --silent --no-save --prefix $(@D) axios@$(AXIOS_VERSION); fi)
 	@touch $@
 
 # Built without optimisation: that takes a third of the time, and it runs for two seconds.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use tokio::time::timeout_at;
 
 use crate::entry::{Entry, Version};
 use crate::error::{Error, Result};
-use crate::freshness::{ClockBounds, Demand, Keeping, Moment, Policy, Source, Timestamp};
+use crate::freshness::{Demand, Keeping, Moment, Policy, Source, Timestamp};
 use crate::key::{InvalidKey, Key};
 use crate::record::{Mark, Page, Record};
 use crate::sync::{Mutex, MutexGuard};
@@ -21,6 +20,7 @@ use crate::tier::{
 };
 
 mod answer;
+mod clock;
 mod counters;
 mod derive;
 mod epochs;
@@ -42,6 +42,7 @@ pub(crate) use flight::Flights;
 pub use guard::RecordHealth;
 pub use page::{CacheLine, CachePage, RecordLine, RecordPage};
 
+use clock::RecordClock;
 use counters::Counters;
 use epochs::Epochs;
 use fill::{Fill, Filled, Landed, Under};
@@ -62,8 +63,7 @@ pub struct Cache {
     makings: Flights<DerivedName, (), Result<derive::Value>>,
     /// Lets as many derived values be made at a time as there are cores.
     makers: Arc<Semaphore>,
-    /// How far the record's clock is ahead of ours.
-    ahead_millis: AtomicI64,
+    clock: RecordClock,
     guard: Guard,
     counters: Counters,
 }
@@ -83,7 +83,7 @@ impl Cache {
             lifts: Flights::default(),
             makings: Flights::default(),
             makers: Arc::new(Semaphore::new(cores)),
-            ahead_millis: AtomicI64::new(0),
+            clock: RecordClock::default(),
             guard: Guard::default(),
             counters: Counters::default(),
         })
@@ -407,28 +407,7 @@ impl Cache {
     }
 
     fn age(&self, confirmed_at: Timestamp, now: Moment) -> Duration {
-        self.record_time(now).since(confirmed_at)
-    }
-
-    /// Our clock as corrected by the record's.
-    fn record_time(&self, now: Moment) -> Timestamp {
-        self.corrected(now.wall)
-    }
-
-    fn corrected(&self, wall: Timestamp) -> Timestamp {
-        Timestamp::from_millis(wall.as_millis().saturating_add_signed(self.ahead_millis.load(Ordering::Relaxed)))
-    }
-
-    /// Learns how far the record's clock is ahead, and answers when it was asked by that clock, in better knowledge: `now` is when
-    /// somebody began to ask, and `asked_at` what was believed then.
-    ///
-    /// Our clock may have been set back in between, and the bounds are of what it was afterwards; so the earlier reading counts. A
-    /// time that is too early costs a confirmation, one that is too late lets everybody believe for longer than they may.
-    fn correct_clock(&self, bounds: ClockBounds, now: Moment, asked_at: Timestamp) -> Timestamp {
-        let ahead_millis = bounds.correct(self.ahead_millis.load(Ordering::Relaxed));
-        self.ahead_millis.store(ahead_millis, Ordering::Relaxed);
-        let corrected = self.corrected(now.wall.min(bounds.asked));
-        if bounds.are_crossed() { corrected.min(asked_at) } else { corrected }
+        self.clock.time(now).since(confirmed_at)
     }
 
     /// For what is served and not kept: another version that memory has is an older one, which may be answered no more. Under the

@@ -118,11 +118,11 @@ pub trait SharedTier: Tier + Leases + LargeBodies {
     async fn confirm(&self, key: &Key, token: &Token, state: &State, confirmed_at: Timestamp) -> Result<Stored>;
 
     /// Takes away what is held of a key that the record, asked under `token`, does not have, but for what is believed under a newer
-    /// token. What others have asked for under `token` is not stored any more.
+    /// token. What others have asked for before is not stored any more.
     ///
     /// # Errors
     /// `Tier`.
-    async fn forget(&self, key: &Key, token: &Token) -> Result<()>;
+    async fn forget(&self, key: &Key, token: &Token) -> Result<Forgotten>;
 
     /// Makes the next read of `key`, on any instance, confirm it.
     ///
@@ -230,6 +230,15 @@ pub enum Doubted {
     Written,
     /// Nobody held the key or was filling it, and nothing was left behind.
     NobodyHeld,
+}
+
+/// How forgetting a key ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Nothing is held that the record was asked for before, and nothing of it will be.
+    Gone,
+    /// The key was doubted meanwhile, and something is held that was asked for under another token: later or earlier, nobody knows.
+    Overtaken,
 }
 
 /// How a removal ended.

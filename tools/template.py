@@ -29,6 +29,8 @@ LINTER = pathlib.Path(sys.prefix) / "bin" / "cfn-lint"
 CODE = "s3://bucket/cache-api.zip"
 NO_VALUE = object()
 REFERENCE = re.compile(r"\$\{([^!}][^}]*)\}")
+# What CloudFormation puts in for a secret's name, and an example of that.
+SECRET = re.compile(r"\{\{resolve:secretsmanager:[^}]+\}\}"), "token-from-a-secret"
 
 
 def main():
@@ -130,7 +132,8 @@ class Stack:
     def sub(self, arguments):
         text, names = (arguments, {}) if isinstance(arguments, str) else arguments
         names = self.value(names)
-        return REFERENCE.sub(lambda found: names[found[1]] if found[1] in names else self.ref(found[1]), text)
+        text = REFERENCE.sub(lambda found: names[found[1]] if found[1] in names else self.ref(found[1]), text)
+        return SECRET[0].sub(SECRET[1], text)
 
 
 def example(name):

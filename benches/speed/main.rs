@@ -21,6 +21,7 @@ mod events;
 mod http_door;
 mod instant_record;
 mod lambda_door;
+mod range;
 mod read;
 mod reader;
 mod resident;
@@ -35,6 +36,7 @@ mod server;
 mod stampede;
 mod stream_door;
 mod table;
+mod wrk;
 
 /// Names the variable that tells a process which part it plays.
 const PART: &str = "CACHE_API_BENCH_PART";
@@ -49,9 +51,11 @@ const OBJECT_KEY: &str = "object.json";
 type Measure = fn() -> BoxFuture<'static, Vec<Row>>;
 
 /// What is measured, by name: `make bench PARTS="http cold"` measures these alone.
-const PARTS: [(&str, Measure); 10] = [
+const PARTS: [(&str, Measure); 12] = [
     ("read", || Box::pin(read::rows())),
     ("http", || Box::pin(http_door::rows())),
+    ("wrk", || Box::pin(wrk::rows())),
+    ("range", || Box::pin(range::rows())),
     ("lambda", || Box::pin(lambda_door::rows())),
     ("stream", || Box::pin(stream_door::rows())),
     ("events", || Box::pin(events::rows())),
@@ -68,6 +72,7 @@ async fn main() -> ExitCode {
         // cargo adds an argument of its own.
         None => bench(&std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect::<Vec<_>>()).await,
         Some(http_door::BARE_HANDLER) => http_door::serve_bare_handler().await,
+        Some(wrk::BARE_OBJECTS) => wrk::serve_bare_objects().await,
         Some(directory_hit::FILE_HANDLER) => directory_hit::serve_file_handler().await,
         Some(lambda_door::EMPTY_FUNCTION) => lambda_door::run_empty_function().await,
         Some(stream_door::STREAMING_FUNCTION) => stream_door::run_streaming_function().await,

@@ -55,6 +55,7 @@ RULES = dict(                                 # every rule in force: the mended 
     vouch_unstored=False,                     # the epoch vouches in memory for an answer that was not stored
     forget="state",                           # 404: "state" as the model was; "design": all goes, no epoch; "evict": who announced
                                               # takes the token back, others leave it; "mark": ours; "markonly": what has no mark is left
+    overtaken=True,                           # a 404 reads again if something is believed under a newer token, and takes the newer one away if nothing is
     unmark=True,                              # a store takes the mark away before it writes its state
     retire="aside",                           # taking a directory away: "design": no epoch; "noepoch": ours without them; "aside": ours
     nocache=False,                            # a read may ask although the state is believed
@@ -69,9 +70,14 @@ class Bad(Exception):
     pass
 
 
+def tells_apart(rules):
+    """Whether it matters which instance is which: by its clock, or as the holder of the lock."""
+    return rules["family"] != "token" or any(rules["skew"])
+
+
 class Model:
     def __init__(self, names, readers, doubters=1, sweepers=0, reads=2, chg=1, tick=0, crash=0, wipe=0, drop=0,
-                 expire=0, other=0, evict=0, keydel=0, retirers=0, evictors=0, lose=0, **rules):
+                 expire=0, other=0, evict=0, keydel=0, retirers=0, evictors=0, lose=0, begun=False, **rules):
         self.names, self.c = names, {**RULES, **rules}
         k = max(readers) + 1
         procs = [P("R", i, "idle", V0, reads) for i in readers]
@@ -80,9 +86,14 @@ class Model:
         procs += [P("S", 0, "idle", V0, 1) for _ in range(sweepers)]
         procs += [P("K", 0, "idle", V0, 1) for _ in range(retirers)]
         procs += [P("E", 0, "idle", V0, 1) for _ in range(evictors)]
+        # Readers of which each has an instance to itself are alike: which of them is where makes no other world.
+        self.alike = len(readers) if len(set(readers)) == len(readers) == k and not (crash or tells_apart(self.c)) else 0
         first = 0 if self.c["epoch_value"] == "counter" else 1
         self.init = W(0, (), 0, None, None, first, 1 if self.c["shards"] else None, frozenset(), None, 2, (I(None, None, None, 0),) * k, tuple(procs),
                       (), 0, N(min(chg, len(names) - 1), tick, crash, wipe, drop, expire, other, evict, keydel, lose))
+
+        if begun:                                 # a token that is not marked, and nothing beside it: the key was evicted once
+            self.init = self.init._replace(tok=2, uid=3)
 
     # -- small helpers ------------------------------------------------------------------------------------
     def now(self, w, i):
@@ -304,23 +315,29 @@ class Model:
             else:
                 yield f"{me} leaves another's directory", go(w, "hand")
         elif pc == "fheld":
-            if v.cap != v.t and (c["forget"] == "markonly" or w.state is not None and w.state.tag == v.cap):
-                yield f"{me} leaves what is under a newer token", go(w, "hand", cap=None)
+            newer = v.cap != v.t
+            again = ("epoch", dict(s=None, cap=None, num=0)) if c["overtaken"] else ("hand", dict(cap=None))
+            if newer and (c["forget"] == "markonly" or w.state is not None and w.state.tag == v.cap):
+                yield f"{me} leaves what is under a newer token{': reads again' if c['overtaken'] else ''}", go(w, again[0], **again[1])
             elif w.state is not None or w.bodies:
                 yield f"{me} forgets what is held", go(w, "ftoken", cap=None)
-            elif v.cap != v.t:
+            elif newer and not c["overtaken"] or v.cap is None:
                 yield f"{me} forgets nothing: the token moved", go(w, "hand", cap=None)
             elif v.made:
-                yield f"{me} takes the token back", go(w, "fcapture")
+                yield f"{me} takes the token back", go(w, "fcapture", file=("token", v.cap))
             elif c["forget"] == "markonly":
                 yield f"{me} leaves the token", go(w, "hand")
             else:
                 yield f"{me} finds nothing", go(w, "freplace")
         elif pc == "freplace":
             if self.there(w):
-                yield f"{me} replaces the token by {w.uid}", go(w._replace(tok=w.uid, uid=w.uid + 1), "hand")
+                to = "flate" if c["overtaken"] else "hand"
+                yield f"{me} replaces the token by {w.uid}", go(w._replace(tok=w.uid, uid=w.uid + 1), to, cap=None)
             else:
                 yield f"{me} finds the directory gone", go(w, "hand")
+        elif pc == "flate":                                       # what came between the look and the new token
+            held = w.state is not None or w.bodies
+            yield f"{me} finds {'what came meanwhile' if held else 'nothing still'}", go(w, "ftoken" if held else "hand")
         elif pc == "fdesign":
             yield f"{me} removes state, body, token, directory", go(w._replace(tok=None, state=None, bodies=frozenset()), "hand")
         elif pc == "ftoken":
@@ -335,12 +352,18 @@ class Model:
             else:
                 yield f"{me} renames token {w.tok} away", go(w._replace(tok=None), "frestore", cap=w.tok)
         elif pc == "frestore":
-            if v.cap == v.t and w.bodies and c["evict_bodies"] == "all":
+            ours = v.cap == (v.file[1] if v.file else v.t)            # the one that was looked at
+            if ours and w.bodies and c["evict_bodies"] == "all":
                 yield f"{me} takes away the bodies that came meanwhile", w._replace(bodies=frozenset())
-            elif v.cap == v.t or w.tok is not None:
-                yield f"{me} drops token {v.cap}, and the directory if empty", go(w, "hand")
+            elif ours:
+                yield f"{me} drops token {v.cap}, and the directory if empty", go(w, "hand", file=None)
             else:
-                yield f"{me} puts token {v.cap} back", go(w._replace(tok=v.cap), "hand")
+                left = f"drops token {v.cap}" if w.tok is not None else f"puts token {v.cap} back"
+                w = w if w.tok is not None else w._replace(tok=v.cap)
+                if c["overtaken"]:
+                    yield f"{me} {left}: reads again", go(w, "epoch", s=None, cap=None, num=0, file=None)
+                else:
+                    yield f"{me} {left}", go(w, "hand")
         elif pc == "store":
             if token:
                 if c["check_token"] and w.tok != v.t:
@@ -567,7 +590,24 @@ def canon(w):
     return ids, r, rf, rs
 
 
+def sorted_alike(w, n):
+    """The same world with the first `n` readers, and their instances, in an order of their own."""
+    def sign(p):
+        q, x, v = w.procs[p], w.insts[p], w.procs[p].v
+        m, s = x.mem, x.seen
+        return repr((q.pc, q.left, v.name, v.asked, v.ev, v.er, v.num, v.made, v.t and v.t == w.tok, v.cap and (v.cap == w.tok, v.cap == v.t),
+                     v.s and (v.s.name, v.s.tag == w.tok, v.s.tag == v.t, v.s.at), v.held in w.bodies, v.file in w.bodies, v.start, v.idx, v.fl, v.e == w.epoch,
+                     m and (m.name, m.tag == w.tok, m.epoch == w.epoch, m.at, m.ev), x.floor, s and (s[0] == w.epoch, s[1]), x.lo))
+    order = sorted(range(n), key=sign)
+    if order == list(range(n)):
+        return w
+    procs = tuple(w.procs[p] for p in order) + w.procs[n:]
+    return w._replace(procs=procs, insts=tuple(w.insts[p] for p in order) + w.insts[n:])
+
+
 def key(model, w):
+    if model.alike:
+        w = sorted_alike(w, model.alike)
     tok = model.c["family"] == "token"
     uni = model.c["epoch_value"] == "unique"
     _, r, rf, rs = canon(w)

@@ -20,15 +20,17 @@ RUNS = {
     "P11 gone from the record, another's token is left": (AGONE, dict(standin="file", **{**FORGET, "forget": "evict"})),
     "P12 gone from the record, ours": (AGONE, dict(standin="file", **FORGET)),
     "P13 gone from the record, an eviction besides, a token without a mark is left":
-        (AGONE, dict(standin="file", evictors=1, **{**FORGET, "forget": "markonly"})),
+        (AGONE, dict(standin="file", overtaken=False, evictors=1, **{**FORGET, "forget": "markonly"})),
     "P14 gone from the record, an eviction besides, ours": (AGONE, dict(standin="file", evictors=1, **FORGET)),
-    "P15 gone from the record, a doubt besides, ours: what is believed under a newer token stays":
-        (AGONE, dict(standin="file", **{**FORGET, "doubters": 1})),
+    "P15 gone from the record, a doubt besides, told so though the token has moved":
+        (AGONE, dict(standin="file", overtaken=False, **{**FORGET, "doubters": 1})),
+    "P16 gone from the record, a doubt besides, ours": (AGONE, dict(standin="file", **{**FORGET, "doubters": 1})),
+    "P17 gone from the record, a doubt besides, evicted before, ours": (AGONE, dict(standin="file", begun=True, **{**FORGET, "doubters": 1})),
 }
 for name, (names, kw) in RUNS.items():
     if len(sys.argv) > 1 and not any(a in name for a in sys.argv[1:]):
         continue
-    wrong, trace, n, whole = search(Model(names, **kw), limit=1_000_000, seconds=600)
+    wrong, trace, n, whole = search(Model(names, **kw), limit=6_000_000, seconds=3600)
     print(f"== {name}: {wrong or ('holds' if whole else 'holds as far as searched')}  [{n} states]", flush=True)
     for step in trace if wrong else ():
         print("   ", step)

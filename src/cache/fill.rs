@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cache::clock::AskedAt;
 use crate::cache::flight::Doubt;
 use crate::cache::floor::Order;
 use crate::cache::large::{Asked, LargeBody, Source, Stage};
@@ -10,12 +11,12 @@ use crate::cache::lease::{Queue, Watch, Whose};
 use crate::cache::look::Grounds;
 use crate::cache::{Ask, Cache, Past, Served, Timings};
 use crate::entry::{Entry, Seen};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::freshness::{Demand, Keeping, Stopwatch, Timestamp};
 use crate::key::Key;
 use crate::record::Fetched;
 use crate::tier::memory::{Held, Vouchers};
-use crate::tier::{Errand, Looked, SharedTier, State, Stored, Tier, TierName, Token};
+use crate::tier::{Errand, Forgotten, Looked, SharedTier, State, Stored, Tier, TierName, Token};
 
 /// Time kept for standing in once the record has given up: a file is opened for it at most, and the callers have to wake.
 const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
@@ -25,7 +26,8 @@ const STAND_IN_TIME_MAX: Duration = Duration::from_millis(500);
 pub(super) enum Landed {
     /// There is an answer.
     Filled(Filled),
-    /// Another read served a newer version meanwhile: look again.
+    /// Another read served a newer version meanwhile, or another instance has stored one of a key that the record did not give: look
+    /// again.
     Overtaken,
     /// There is none.
     Failed(Error),
@@ -75,7 +77,7 @@ pub(super) struct Fill<'a> {
     /// Where in this instance's order the record is asked.
     asked: Order,
     /// When the record is asked, by its own time.
-    asked_at: Timestamp,
+    asked_at: AskedAt,
     /// Whether the policy would have answered what is held.
     demanded: bool,
     timings: Timings,
@@ -83,7 +85,7 @@ pub(super) struct Fill<'a> {
 
 impl<'a> Fill<'a> {
     pub(super) fn new(cache: &'a Cache, key: &'a Key, under: Under, ask: Ask) -> Self {
-        let asked_at = cache.record_time(ask.now);
+        let asked_at = cache.clock.asking(ask.now);
         Self { cache, key, ask, under, asked: Order::default(), asked_at, demanded: false, timings: Timings::default() }
     }
 
@@ -117,7 +119,7 @@ impl<'a> Fill<'a> {
         self.cache.guard.answered(&answer, self.ask.now);
         let fetched = answer.map(|answer| {
             if let Some(bounds) = answer.clock {
-                self.asked_at = self.cache.correct_clock(bounds, self.ask.now, self.asked_at);
+                self.asked_at = self.cache.clock.correct(bounds, self.ask.now, self.asked_at);
             }
             answer.fetched
         });
@@ -138,10 +140,10 @@ impl<'a> Fill<'a> {
                 let what = "the record calls unchanged what was not known".to_owned();
                 Landed::Failed(Error::Corrupted { key: self.key.clone(), what })
             }
-            (Ok(Fetched::Missing), _) => {
-                self.forget().await;
-                self.hand_over(None, Served::Filled, false)
-            }
+            (Ok(Fetched::Missing), _) => match self.forget().await {
+                Forgotten::Gone => self.hand_over(None, Served::Filled, false),
+                Forgotten::Overtaken => Landed::Overtaken,
+            },
             (Err(error), in_hand) => self.stand_in(error, in_hand).await,
         }
     }
@@ -229,8 +231,8 @@ impl<'a> Fill<'a> {
         };
         let stopwatch = Stopwatch::start();
         let stored = match &state {
-            Some(state) => shared.confirm(self.key, &token, state, self.asked_at).await,
-            None => shared.store(self.key, &token, &entry, self.asked_at).await,
+            Some(state) => shared.confirm(self.key, &token, state, self.asked_at.earliest).await,
+            None => shared.store(self.key, &token, &entry, self.asked_at.earliest).await,
         };
         self.timings.add_directory(stopwatch.elapsed());
         self.hand_over(Some(entry), served, matches!(stored, Ok(Stored::Stored)))
@@ -242,7 +244,7 @@ impl<'a> Fill<'a> {
 
     /// What the record's answer may be stored under.
     fn asked(&self) -> Asked {
-        Asked { token: self.under.grounds.token.filter(|_| self.keeping() == Keeping::Kept), at: self.asked_at }
+        Asked { token: self.under.grounds.token.filter(|_| self.keeping() == Keeping::Kept), at: self.asked_at.earliest }
     }
 
     /// Step 6: never an older version than another read has served since the record was asked.
@@ -251,8 +253,8 @@ impl<'a> Fill<'a> {
         let is_large = entry.as_ref().is_some_and(|entry| entry.body.whole().is_none());
         // What could not be stored is held without an epoch, so that the next read looks again.
         let vouchers = Vouchers { epoch: self.under.grounds.epoch.filter(|_| in_shared), asked: Some(self.ask.now) };
-        let held =
-            Held::new(self.key, entry, self.asked_at, Duration::ZERO, self.ask.now).vouched(self.under.grounds.token, vouchers);
+        let held = Held::new(self.key, entry, self.asked_at.earliest, Duration::ZERO, self.ask.now)
+            .vouched(self.under.grounds.token, vouchers);
         let held = Arc::new(held);
         // A doubt of this instance waits for the lock, or its flag is raised by now: no read that begins after it finds this.
         let keeps = {
@@ -260,7 +262,7 @@ impl<'a> Fill<'a> {
             if floors.overtook(self.key, &seen, self.asked) {
                 return Landed::Overtaken;
             }
-            floors.raise(self.key, seen.clone(), self.asked_at);
+            floors.raise(self.key, seen.clone(), self.asked_at.latest);
             let keeps = self.keeping() == Keeping::Kept && !self.under.doubt.is_raised();
             if keeps {
                 self.cache.memory.hold(self.key, Arc::clone(&held));
@@ -277,7 +279,9 @@ impl<'a> Fill<'a> {
     /// The record gave no answer: a stale entry within its time, else the error.
     async fn stand_in(self, error: Error, in_hand: Option<InHand>) -> Landed {
         if let Error::Forbidden { .. } = error {
-            self.forget().await;
+            if self.forget().await == Forgotten::Overtaken {
+                return Landed::Overtaken;
+            }
             let _removed = self.cache.memory.remove(self.key).await;
             return Landed::Failed(error);
         }
@@ -313,12 +317,12 @@ impl<'a> Fill<'a> {
         state.is_believed_under(token) || matches!(shared.open(self.key, state, 0..0).await, Ok(Some(_)))
     }
 
-    /// Takes away what the shared tier holds of a key that the record does not give.
-    async fn forget(&self) {
-        if let (Some(shared), Some(token)) = (&self.cache.shared, &self.under.grounds.token) {
-            // A failure leaves what was there, fresh for its time and no longer; the tier has counted it.
-            let _forgotten: Result<()> = shared.forget(self.key, token).await;
-        }
+    /// Takes away what the shared tier holds of a key that the record does not give. Where something stays, which may stand in later,
+    /// nobody is told so: the read starts over.
+    async fn forget(&self) -> Forgotten {
+        let (Some(shared), Some(token)) = (&self.cache.shared, &self.under.grounds.token) else { return Forgotten::Gone };
+        // A failure leaves what was there, fresh for its time and no longer; the tier has counted it.
+        shared.forget(self.key, token).await.unwrap_or(Forgotten::Gone)
     }
 
     fn found(self, held: Arc<Held>, tier: TierName) -> Landed {

@@ -13,20 +13,30 @@ use crate::entry::{Chunks, Room};
 use crate::error::{Error, Result};
 use crate::tier::Incoming;
 
+mod recent;
+
+use recent::Recent;
+
 /// How much is read back at once, in bytes.
 const READ_BYTES: u64 = 256 << 10;
 
 /// Such pieces that are in memory at once: one that is being read, and one in the hands of who asked for it.
 const READS_IN_FLIGHT: u64 = 2;
 
-/// Pieces of the record's answer that are written at once, if they are there.
-const WRITTEN_AT_ONCE: usize = 64;
+/// Pieces of the record's answer that are written at once, if they are there: readers have none of them before.
+const WRITTEN_AT_ONCE: usize = 4;
 
 /// One body on its way. It goes on as long as somebody has this, and then ends: nothing may go on after an answer.
 pub(super) struct Spool {
-    incoming: Arc<dyn Incoming>,
+    written: Arc<Written>,
     progress: watch::Receiver<Progress>,
     task: AbortHandle,
+}
+
+/// What has come.
+struct Written {
+    incoming: Arc<dyn Incoming>,
+    recent: Recent,
 }
 
 /// How far it has come.
@@ -54,9 +64,10 @@ impl Spool {
     /// where the shared tier does not say whose it is.
     pub(super) fn begin(source: Arc<Source>, incoming: Arc<dyn Incoming>, chunks: Chunks, turn: Option<Turn>) -> Arc<Self> {
         let (sender, progress) = watch::channel(Progress::Come(0));
-        let written = Arc::clone(&incoming);
+        let written = Arc::new(Written { incoming, recent: Recent::within(source.budget()) });
+        let filled = Arc::clone(&written);
         let task = tokio::spawn(async move {
-            let filling = fill(&source, &*written, chunks, &sender);
+            let filling = fill(&source, &filled, chunks, &sender);
             let (stage, end) = match turn {
                 Some(mut turn) => {
                     let ended = turn.during(filling).await;
@@ -67,9 +78,10 @@ impl Spool {
             };
             // Before anybody hears of the end: who does may ask again at once, and nothing goes on after the last byte.
             source.be(stage);
+            filled.recent.end();
             sender.send_replace(end);
         });
-        Arc::new(Self { incoming, progress, task: task.abort_handle() })
+        Arc::new(Self { written, progress, task: task.abort_handle() })
     }
 
     /// How many bytes have come.
@@ -126,8 +138,12 @@ impl Reading {
     async fn next(&mut self) -> Result<Vec<u8>> {
         let start = self.left.start;
         let end = self.left.end.min(self.come_past(start).await?).min(start + READ_BYTES);
-        let piece = self.spool.incoming.read_back(start..end).await?;
-        self.left.start = end;
+        let Written { incoming, recent } = &*self.spool.written;
+        let piece = match recent.copy(start..end) {
+            Some(piece) => piece,
+            None => incoming.read_back(start..end).await?,
+        };
+        self.left.start = start + piece.len() as u64;
         Ok(piece)
     }
 
@@ -144,9 +160,9 @@ impl Reading {
 }
 
 /// Answers where the body is from then on, and how it ended.
-async fn fill(source: &Source, incoming: &dyn Incoming, chunks: Chunks, progress: &watch::Sender<Progress>) -> (Stage, Progress) {
-    match write(source, incoming, chunks, progress).await {
-        Ok(()) => (source.publish(incoming).await.map_or(Stage::InRecord, Stage::Stored), Progress::Whole),
+async fn fill(source: &Source, written: &Written, chunks: Chunks, progress: &watch::Sender<Progress>) -> (Stage, Progress) {
+    match write(source, written, chunks, progress).await {
+        Ok(()) => (source.publish(&*written.incoming).await.map_or(Stage::InRecord, Stage::Stored), Progress::Whole),
         Err(error) => {
             tracing::warn!(key = %source.key(), %error, cause = error.cause_text(), "a large body did not come whole");
             (Stage::InRecord, Progress::Failed(error))
@@ -154,7 +170,7 @@ async fn fill(source: &Source, incoming: &dyn Incoming, chunks: Chunks, progress
     }
 }
 
-async fn write(source: &Source, incoming: &dyn Incoming, chunks: Chunks, progress: &watch::Sender<Progress>) -> Result<()> {
+async fn write(source: &Source, written: &Written, chunks: Chunks, progress: &watch::Sender<Progress>) -> Result<()> {
     let mut batches = chunks.ready_chunks(WRITTEN_AT_ONCE);
     let mut come = 0;
     while let Some(batch) = batches.next().await {
@@ -163,11 +179,12 @@ async fn write(source: &Source, incoming: &dyn Incoming, chunks: Chunks, progres
         if come > source.size() {
             break;
         }
-        incoming.append(parts).await?;
+        written.incoming.append(parts.clone()).await?;
+        written.recent.add(parts);
         // The last byte waits for the verdict on all of them.
         progress.send_replace(Progress::Come(come.min(source.size().saturating_sub(1))));
     }
-    source.judge(come, incoming.checksum())
+    source.judge(come, written.incoming.checksum())
 }
 
 /// The runtime is shutting down, or the task panicked.

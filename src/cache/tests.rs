@@ -12,6 +12,7 @@ pub(crate) mod fake_record;
 mod interleavings;
 mod large;
 mod large_once;
+mod large_room;
 mod leases;
 mod orders;
 mod pitfalls;

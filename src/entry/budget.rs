@@ -15,6 +15,10 @@ const UNIT_BYTES: u64 = 64;
 /// What a body may take of the budget at most to be held whole: an eighth, so that some can come while others are held.
 const WHOLE_SHARE: u64 = 8;
 
+/// What it may take however large the budget is: who wants a little of a gigabyte shall not wait for all of it, and what is streamed
+/// comes no slower.
+const WHOLE_BYTES_MAX: u64 = 256 << 20;
+
 /// How long room is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -69,7 +73,7 @@ impl Budget {
 
     /// The longest body that is held whole, in bytes.
     pub fn whole_max(&self) -> u64 {
-        self.bytes / WHOLE_SHARE
+        (self.bytes / WHOLE_SHARE).min(WHOLE_BYTES_MAX)
     }
 
     /// What may be held for later, in bytes: three quarters, so that a quarter is always for what is on its way.
@@ -200,6 +204,13 @@ fn units(bytes: u64) -> Option<(u32, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Pitfall 9: "a small range of a large object fetches the whole of it: KB become GB."
+    #[test]
+    fn no_budget_is_so_large_that_a_gigabyte_is_held_whole() {
+        let whole_max = [8 << 20, 8 * WHOLE_BYTES_MAX, 1 << 40].map(|bytes| Budget::new(bytes).whole_max());
+        assert_eq!(whole_max, [1 << 20, WHOLE_BYTES_MAX, WHOLE_BYTES_MAX]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn room_is_taken_until_the_last_slice_of_a_body_is_gone() {

@@ -41,6 +41,25 @@ pub struct Source<'a> {
     pub frame_bytes_max: u64,
 }
 
+/// What a file says of its columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The columns, without their rows.
+    pub table: DataFrame,
+    /// How many rows there are.
+    pub rows: u64,
+    /// How many nulls each column has.
+    pub nulls: Vec<u64>,
+}
+
+impl Said {
+    /// What a table says of itself.
+    pub fn of(table: &DataFrame) -> Self {
+        let nulls = table.columns().iter().map(|column| column.null_count() as u64).collect();
+        Self { table: table.clone(), rows: table.height() as u64, nulls }
+    }
+}
+
 impl Source<'_> {
     /// Parses a body into columns: a table in one of the formats; of JSON an array of objects, an object a row.
     ///
@@ -139,6 +158,27 @@ impl Source<'_> {
         let part = Part { columns, groups };
         self.bounded(outline.check(self.body, &part))?;
         self.checked(guarded(|| parquet_part(self.body, &part)))
+    }
+
+    /// What a parquet file says of these columns, or of all, with none of their values unpacked; `None` where it does not say it of
+    /// all of them.
+    ///
+    /// # Errors
+    /// As [`Source::slice`].
+    pub fn said(&self, slice: &Slice) -> Result<Option<Said>> {
+        let outline = self.checked(Outline::of(self.body))?;
+        let known = outline.columns();
+        let names: Vec<&str> = slice.needs().unwrap_or_else(|| known.clone());
+        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+            return Err(self.unknown(slice, name, &known));
+        }
+        let Some(nulls) = names.iter().map(|name| outline.nulls(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        // What a read of it would begin with is looked at all the same: of a file that is cut, nothing is said.
+        self.bounded(outline.check(self.body, &Part { columns: Some(names.clone()), groups: None }))?;
+        let none = Part { columns: Some(names.clone()), groups: Some(Vec::new()) };
+        let table = self.checked(guarded(|| parquet_part(self.body, &none)?.select(&names)))?;
+        Ok(Some(Said { table, rows: outline.rows(), nulls }))
     }
 
     /// Says which parameter names a column that is not there.

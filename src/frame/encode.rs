@@ -9,7 +9,7 @@ use polars::prelude::{
 };
 
 use crate::frame::Form;
-use crate::frame::codec::guarded;
+use crate::frame::codec::{Said, guarded};
 
 mod html;
 mod plain;
@@ -48,9 +48,21 @@ pub struct Titles<'a> {
 /// # Errors
 /// Where it does not fit, or the form cannot say it.
 pub fn encode(table: DataFrame, form: Form, titles: Titles<'_>, bytes_max: u64) -> Result<Vec<u8>, Unencoded> {
+    bounded(form, bytes_max, |out| write(table, form, titles, out))
+}
+
+/// Writes what a file says of its columns, as [`Form::Schema`] does of a table.
+///
+/// # Errors
+/// Where it does not fit.
+pub fn encode_said(said: &Said, bytes_max: u64) -> Result<Vec<u8>, Unencoded> {
+    bounded(Form::Schema, bytes_max, |out| schema::write(said, out))
+}
+
+/// Has bytes written in `form`, at most so many.
+fn bounded(form: Form, bytes_max: u64, write: impl FnOnce(&mut Bounded) -> PolarsResult<()>) -> Result<Vec<u8>, Unencoded> {
     let mut out = Bounded { bytes: Vec::new(), bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX), is_full: false };
-    let written = guarded(|| write(table, form, titles, &mut out));
-    match written {
+    match guarded(|| write(&mut out)) {
         _ if out.is_full => Err(Unencoded::TooLong { bytes_max }),
         Ok(()) => Ok(out.bytes),
         Err(reason) => Err(Unencoded::Refused(format!("it cannot be written as {}: {reason}", form.name()))),
@@ -81,7 +93,7 @@ fn write(mut table: DataFrame, form: Form, titles: Titles<'_>, out: &mut Bounded
         }
         Form::Ndjson => JsonWriter::new(out).with_json_format(JsonFormat::JsonLines).finish(&mut plain::values(&table)?),
         Form::Html => html::write(&table, titles, out),
-        Form::Schema => schema::write(&table, out),
+        Form::Schema => schema::write(&Said::of(&table), out),
     }
 }
 

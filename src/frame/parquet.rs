@@ -71,6 +71,29 @@ impl Outline {
         columns
     }
 
+    /// How many rows the file has.
+    pub(super) fn rows(&self) -> u64 {
+        self.metadata.num_rows.unsigned_abs()
+    }
+
+    /// How many nulls a column has; `None` where the writer has not noted it of each row group, or it has parts, whose nulls are
+    /// not its own.
+    pub(super) fn nulls(&self, name: &str) -> Option<u64> {
+        let place = self.leaves.iter().position(|leaf| self.metadata.schema[leaf.root].name == name)?;
+        let leaf = self.leaves[place];
+        if leaf.count != Count::OnceARow || leaf.root != leaf.place {
+            return None;
+        }
+        if self.metadata.schema[leaf.place].repetition_type == Some(FieldRepetitionType::REQUIRED) {
+            return Some(0);
+        }
+        self.metadata.row_groups.iter().try_fold(0, |sum, group| {
+            let chunk = group.columns[place].meta_data.as_ref()?;
+            let nulls = chunk.statistics.as_ref()?.null_count.filter(|nulls| (0..=chunk.num_values).contains(nulls))?;
+            Some(sum + nulls.unsigned_abs())
+        })
+    }
+
     /// Which row groups may have rows that meet `condition`.
     pub(super) fn groups(&self, condition: &Condition) -> Vec<usize> {
         let groups = self.metadata.row_groups.iter().enumerate();

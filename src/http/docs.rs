@@ -119,7 +119,9 @@ fn write_operation(html: &mut String, said: &Operation) {
     for answer in *answers {
         let _ = writeln!(html, "<tr><td>{}</td><td>{}</td></tr>", answer.status.as_u16(), prose(answer.what));
     }
-    for kind in problems.iter().copied().flatten() {
+    let mut kinds = problems.concat();
+    kinds.sort_by_key(|kind| kind.status);
+    for kind in kinds {
         let (status, slug, title) = (kind.status.as_u16(), kind.slug, kind.title);
         let _ = writeln!(html, "<tr><td>{status}</td><td><a href=\"/problems/{slug}\">{title}</a></td></tr>");
     }

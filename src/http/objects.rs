@@ -27,16 +27,17 @@ use crate::key::Key;
 /// How often an object that changes before its first byte is read again.
 const CHANGES_MAX: usize = 2;
 
-/// `GET /cache`: an object where the query names one, else what is cached.
+/// `GET`, `HEAD` of `/cache`: an object where the query names one, else what is cached. HEAD says how much that is besides.
 pub(super) async fn get_or_list(state: State<Api>, request: Request) -> Result<Response, Problem> {
     if target::key_of_query(request.uri())?.is_some() {
         return get(state, request).await;
     }
     let State(api) = state;
+    let mut response = listing::list(&api, request.uri(), ask(request.extensions())).await?;
     if request.method() == Method::HEAD {
-        return Ok(telemetry::head(&api.cache).await.into_response());
+        telemetry::write_figures(response.headers_mut(), &api.cache).await;
     }
-    listing::list(&api, request.uri(), ask(request.extensions())).await
+    Ok(response)
 }
 
 /// `GET`, `HEAD`: the body as it is in the record, or the part of it that a GET asks for. Preconditions come before ranges.

@@ -163,6 +163,7 @@ fn content_of(content: Content) -> Option<Value> {
         Content::Page(kind) => json!({ "application/json": schema(&kind), "text/html": text, "text/markdown": text }),
         Content::Html => json!({ "text/html": text }),
         Content::Bytes => json!({ "*/*": bytes }),
+        Content::BytesOrParts => json!({ "*/*": bytes, "multipart/byteranges": bytes }),
     })
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Representation<'a> {
 pub(super) enum Ranges {
     /// They are: its bytes are kept, and are the same each time.
     Given,
-    /// It is made anew for each request, and sent whole.
+    /// It is packed in a coding for who takes that, and sent whole.
     Refused,
 }
 

@@ -1,12 +1,10 @@
 //! What the service says of itself: `/health`, `/stats`, and `HEAD /cache`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header::ALLOW;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Head};
@@ -33,8 +31,8 @@ pub(super) async fn stats(State(api): State<Api>) -> Json<Head> {
     Json(api.cache.head().await)
 }
 
-/// `HEAD /cache`: the same in a few headers.
-pub(super) async fn head(cache: &Arc<Cache>) -> impl IntoResponse + use<> {
+/// The figures of `/stats` that matter most, as headers.
+pub(super) async fn write_figures(headers: &mut HeaderMap, cache: &Cache) {
     let head = cache.head().await;
     let figures = [
         ("cache-api-keys", head.keys),
@@ -43,5 +41,5 @@ pub(super) async fn head(cache: &Arc<Cache>) -> impl IntoResponse + use<> {
         ("cache-api-hits", head.counts.hits()),
         ("cache-api-misses", head.counts.misses()),
     ];
-    figures.map(|(name, figure)| (HeaderName::from_static(name), HeaderValue::from(figure)))
+    headers.extend(figures.map(|(name, figure)| (HeaderName::from_static(name), HeaderValue::from(figure))));
 }

@@ -104,12 +104,15 @@ async fn run_command(api: &Api, command: &str, path: Option<String>, ask: Ask) -
         let reason = format!("`{command}` is not a command; these are: {}", COMMANDS.join(", "));
         return Err(Problem::bad_parameter("command", reason).about(path.as_deref()));
     }
+    // `head` needs no key, and what it is told as one is one.
+    let key = path.as_deref().map(|path| api.cache.key(path).map_err(|error| Problem::invalid_key(error, path))).transpose()?;
     if command == "head" {
         let head = serde_json::to_string(&api.cache.head().await).expect("numbers under names");
         return Ok(answer(StatusCode::OK, path.as_deref(), &head));
     }
-    let path = path.ok_or_else(|| Problem::missing_parameter("path", &format!("?command={command}&path=file1.json")))?;
-    let key = api.cache.key(&path).map_err(|error| Problem::invalid_key(error, &path))?;
+    let (Some(path), Some(key)) = (path, key) else {
+        return Err(Problem::missing_parameter("path", &format!("?command={command}&path=file1.json")));
+    };
     match command {
         "update" => drop(api.cache.update(&key, ask).await?),
         "delete" => {

@@ -31,6 +31,12 @@ pub fn many(history: impl Fn() + Clone + Send + Sync + 'static) -> usize {
     try_all(RandomScheduler::new(orders / 2), history.clone()) + try_all(PctScheduler::new(PREEMPTIONS, orders / 2), history)
 }
 
+/// Tries every order in which the last thread that `history` spawns stops once, before any of its steps, until the others have
+/// come to their end; answers how many there are.
+pub fn every_stop(history: impl Fn() + Send + Sync + 'static) -> usize {
+    try_all(Actors { started: None, orders: Stop::default() }, history)
+}
+
 /// Says how many were tried, for `make torture`. What is wrong or stuck in one of them has failed before.
 pub fn told(tried: usize) {
     println!("torture: interleavings: {tried} orders, 0 wrong, 0 stuck");
@@ -59,6 +65,42 @@ impl<S: Scheduler> Scheduler for Actors<S> {
 
     fn next_u64(&mut self) -> u64 {
         self.orders.next_u64()
+    }
+}
+
+/// Has the last actor stop before its first step, then before its second, and so on for as long as it has any left.
+#[derive(Default)]
+struct Stop {
+    /// How many steps it takes before it stops; `None` before the first order.
+    after: Option<usize>,
+    left: usize,
+    last: Option<TaskId>,
+}
+
+impl Scheduler for Stop {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        let after = match self.after {
+            None => 0,
+            Some(after) if self.left == 0 => after + 1,
+            // It came to its end before.
+            Some(_) => return None,
+        };
+        (self.after, self.left) = (Some(after), after);
+        Some(Schedule::new(0))
+    }
+
+    fn next_task(&mut self, runnable: &[&Task], _: Option<TaskId>, _: bool) -> Option<TaskId> {
+        let ids = || runnable.iter().map(|task| task.id());
+        self.last = self.last.max(ids().max());
+        if self.left > 0 && ids().max() == self.last {
+            self.left -= 1;
+            return self.last;
+        }
+        ids().min()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        0
     }
 }
 

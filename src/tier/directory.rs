@@ -19,8 +19,8 @@ use crate::key::RecordId;
 use crate::key::{Key, Shard};
 use crate::tier::blocks::block_bytes;
 use crate::tier::{
-    Doubted, Epoch, EpochMark, Errand, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Line, Listed, Looked,
-    Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage, Wanted,
+    Doubted, Epoch, EpochMark, Errand, Forgotten, Health, Incoming, Kept, LargeBodies, Lease, Leased, Leases, Limits, Line,
+    Listed, Looked, Removed, SharedTier, State, Stored, SweepPlan, Swept, Tier, TierName, Token, Upkeep, Usage, Wanted,
 };
 
 mod doubt;
@@ -328,7 +328,7 @@ impl SharedTier for DirectoryTier {
         self.run(Lane::Fill, "confirm a state", FILL_LIMIT, job).await
     }
 
-    async fn forget(&self, key: &Key, token: &Token) -> Result<()> {
+    async fn forget(&self, key: &Key, token: &Token) -> Result<Forgotten> {
         let (key, token) = (key.clone(), *token);
         self.run(Lane::Fill, "forget a key", FILL_LIMIT, move |disk| disk.forget(&key, &token)).await
     }

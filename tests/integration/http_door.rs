@@ -129,12 +129,25 @@ async fn the_first_answer_is_from_the_record_and_the_next_from_the_cache() {
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
-    let door = Door::open(&["a.csv"]).await;
-    for target in targets("a.csv").iter().chain(&targets("absent")).chain(&targets("..")) {
+    let door = Door::open(&["a.csv", "b.csv"]).await;
+    let others =
+        ["/cache", "/cache?limit=1", "/cache?source=record&limit=1", "/cache?limit=0", "/cache?page=2", "/cache?path=a&path=b"];
+    let others = others.into_iter().chain(["/problems", "/problems/none", "/docs", "/openapi.json", "/health", "/nothing"]);
+    let objects = ["a.csv", "absent", ".."].into_iter().flat_map(targets);
+    // The second is there, so that a page of one has a next.
+    assert_eq!(door.get("/cache/b.csv").await.status, 200);
+    for target in objects.chain(others.map(str::to_owned)) {
+        let target = &*target;
         let get = door.get(target).await;
         let head = door.ask(Method::HEAD, target).await;
         assert_eq!((head.status, head.body.len()), (get.status, 0), "{target}");
-        assert_eq!(timeless(&head), timeless(&get), "{target}");
+        let mut said = timeless(&head);
+        // What only HEAD says: the original's telemetry.
+        let figures =
+            ["keys", "hits", "misses", "memory-bytes", "directory-bytes"].map(|name| said.remove(format!("cache-api-{name}")));
+        let has_figures = get.status == 200 && target.starts_with("/cache?") | (target == "/cache") && !target.contains("path=");
+        assert_eq!(figures.map(|figure| figure.is_some()), [has_figures; 5], "{target}");
+        assert_eq!(said, timeless(&get), "{target}");
         for name in ["cache-status", "server-timing"] {
             assert_eq!(head.headers.contains_key(name), get.headers.contains_key(name), "{name} of {target}");
         }

@@ -59,3 +59,45 @@ async fn the_lines_that_show_queries_answer_as_printed() {
 async fn the_lines_that_show_the_headers_answer_as_printed() {
     try_examples(include_str!("../../docs/API.md"), 15).await;
 }
+
+/// Issue 5: "every header above is documented there with an example", of requests and of answers.
+#[test]
+fn each_header_has_a_line_that_shows_it() {
+    let shown = examples(include_str!("../../docs/API.md"));
+    let text: String = shown.iter().map(|Example { line, printed }| format!("{line}\n{printed}")).collect();
+    let text = text.to_lowercase();
+    for name in [
+        "Accept",
+        "Accept-Encoding",
+        "Age",
+        "Allow",
+        "Cache-Control",
+        "Cache-Status",
+        "Content-Encoding",
+        "Content-Range",
+        "Content-Security-Policy",
+        "ETag",
+        "Host",
+        "If-Match",
+        "If-Modified-Since",
+        "If-None-Match",
+        "If-Range",
+        "If-Unmodified-Since",
+        "Last-Modified",
+        "Link",
+        "Location",
+        "Origin",
+        "Repr-Digest",
+        "Sec-Fetch-Site",
+        "Server-Timing",
+        "Vary",
+        "Want-Repr-Digest",
+        "X-Content",
+    ] {
+        let name = name.to_lowercase();
+        let is_shown = text
+            .match_indices(&name)
+            .any(|(at, _)| !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '-'));
+        assert!(is_shown, "no example of docs/API.md shows {name}");
+    }
+}

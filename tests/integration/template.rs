@@ -63,7 +63,7 @@ pub fn config(function: &BTreeMap<String, String>) -> Config {
 }
 
 /// Parameters that cannot go together, and what is said of them.
-pub const IMPOSSIBLE: [(&str, &str); 19] = [
+pub const IMPOSSIBLE: [(&str, &str); 20] = [
     ("Auth=authorizer FrontDoor=http AuthorizerArn=arn:aws:lambda:x", "is for FrontDoor=rest"),
     ("Auth=authorizer", "needs AuthorizerArn"),
     ("AuthorizerArn=arn:aws:lambda:x", "AuthorizerArn would not be asked"),
@@ -71,6 +71,7 @@ pub const IMPOSSIBLE: [(&str, &str); 19] = [
     ("Auth=jwt FrontDoor=http JwtIssuer=https://i", "needs JwtIssuer and JwtAudience"),
     ("JwtAudience=a", "JwtIssuer and JwtAudience would not be asked"),
     ("Auth=none", "AllowAnonymous=yes-i-mean-it"),
+    ("TokenSecret=cache-api/token", "one Authorization header"),
     ("ApiKey=on FrontDoor=url", "Only FrontDoor=rest has API keys"),
     ("ResponseMode=streamed FrontDoor=http", "An HTTP API does not stream"),
     ("ResponseMode=streamed FrontDoor=url", "does not stream out of a VPC"),
@@ -131,6 +132,25 @@ fn the_binary_starts_with_what_the_template_sets_under_each_combination_of_param
     assert_eq!((own_network.function_deploy, own_network.response_mode), (Switch::On, ResponseMode::Buffered));
     let refresh = config(&stacks[parsed.len() - 1].functions["Refresh"]);
     assert_eq!(refresh.local_data_dir.as_deref(), Some(Path::new("/mnt/cache")));
+}
+
+/// "With a token set, every path but `/health` needs it, at every front door": of the function that answers, and of no other.
+#[test]
+fn a_secret_is_the_token_of_every_door_and_says_so_in_the_outputs() {
+    let doors = ["rest", "http", "url"].map(|door| format!("FrontDoor={door} Auth=none TokenSecret=cache-api/token"));
+    let sets: Vec<_> = doors.iter().map(|door| parameters(door)).chain([parameters("")]).collect();
+    let stacks = read(&sets);
+    let (none, with) = stacks.split_last().unwrap();
+    for stack in with {
+        assert_eq!(stack.refused, [""; 0]);
+        let token = config(&stack.functions["Api"]).api_token.expect("a token");
+        assert_eq!(token.reveal(), "token-from-a-secret");
+        assert!(!stack.functions["Refresh"].contains_key("CACHE_API_TOKEN"), "it answers nobody");
+        for name in ["Curl", "Pandas"] {
+            assert!(stack.outputs[name].contains("Authorization"), "{}", stack.outputs[name]);
+        }
+    }
+    assert_eq!(config(&none.functions["Api"]).api_token, None);
 }
 
 /// `serve` starts anew with it; a function has it from the start.

@@ -149,6 +149,8 @@ async fn head_says_what_is_cached() {
     }
     let answer = query(&server, URIS[0], &[("command", "head"), ("path", "a.csv")]).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["return"]["path"]), (200, &json!("a.csv")));
+    let refused = query(&server, URIS[0], &[("command", "head"), ("path", "a\u{97}b")]).await;
+    assert!(detail(&refused, 400).starts_with("invalid key"), "it needs no key, and takes none that is none");
 }
 
 #[tokio::test]

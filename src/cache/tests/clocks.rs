@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
 use super::fake_record::{Asker, Mood};
 use super::world::assert_unreachable;
-use super::world::{WALL_MILLIS, World, body};
+use super::world::{WALL_MILLIS, World, body, parsed};
 use crate::freshness::Timestamp;
+use crate::tier::SharedTier;
 
 const MINUTE: i64 = 60 * 1000;
 const HOUR: i64 = 60 * MINUTE;
@@ -138,4 +139,25 @@ async fn a_clock_that_is_set_back_amid_a_fill_lets_nobody_believe_longer() {
         let right = world.instance().await;
         assert_eq!(body(&right.read("a", 61_000).await.unwrap()), "2", "{begun}, {asked}, {answered}");
     }
+}
+
+/// A clock that was 30 s behind is put right between the beginning of a read and its request. Another instance, which froze, asked
+/// in between, before the object changed; it writes what it was told when it wakes.
+/// Promise 6: "An instance that has served a version of a key serves no older one afterwards."
+#[tokio::test]
+async fn a_clock_that_is_put_right_amid_a_fill_lets_in_nothing_older() {
+    let world = World::new();
+    world.record.set("a", "1");
+    let record = world.record.as_seen_by(Arc::<SetClock>::default() as _);
+    let set = world.instance_asking(record).await;
+    let frozen = world.instance().await;
+    let older = world.alone().read("a", 0).await.unwrap().entry;
+    world.record.set("a", "2");
+    assert_eq!(body(&set.reading("a", set.by_clocks(-30_000, 0)).await.unwrap().unwrap()), "2");
+    let asked_at = Timestamp::from_millis(WALL_MILLIS - 20_000);
+    let token = set.cache.memory.held(&parsed("a")).and_then(|held| held.token).unwrap();
+    frozen.tier.as_ref().unwrap().store(&parsed("a"), &token, &older, asked_at).await.unwrap();
+    // What memory has is stale by now, and that is not.
+    let later = set.reading("a", set.by_clocks(31_000, 31_000)).await.unwrap().unwrap();
+    assert_eq!(body(&later), "2");
 }

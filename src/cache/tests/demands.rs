@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use super::fake_record::{Asked, Mood};
-use super::world::{DIRECTORY_HIT, Instance, MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body, parsed};
+use super::world::{
+    DIRECTORY_HIT, Instance, MEMORY_HIT, PATIENCE, World, assert_absent, assert_told, assert_unreachable, body, parsed,
+};
 use crate::cache::{Ask, Read, Served};
 use crate::entry::Body;
 use crate::error::{Error, Result};
@@ -55,7 +58,9 @@ async fn no_cache_joins_nothing_that_is_older_than_itself() {
         world.record.set("a", "1");
         let (gate, filling) = world.reading_held_back(&one, one.at(0)).await;
         world.record.set("a", "2");
-        assert_told(one.demand("a", 1, no_cache()).await, Served::Filled, "2");
+        // Who joins the reading, where it should not, waits for the gate.
+        let told = timeout(PATIENCE, one.demand("a", 1, no_cache())).await.expect("it asks the record itself");
+        assert_told(told, Served::Filled, "2");
         gate.release();
         assert_eq!(body(&filling.await.unwrap().unwrap()), "2", "never backwards");
         one.evict("a").await;

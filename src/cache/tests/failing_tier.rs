@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
 use crate::key::{Key, Shard};
 use crate::tier::large::Publication;
-use crate::tier::{DirectoryTier, Doubted, Epoch, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName};
+use crate::tier::{
+    DirectoryTier, Doubted, Epoch, Forgotten, Kept, Listed, Looked, Removed, SharedTier, State, Stored, Tier, TierName,
+};
 use crate::tier::{
     Errand, Health, Incoming, LargeBodies, Lease, Leased, Leases, Line, SweepPlan, Swept, Token, Upkeep, Usage, Wanted,
 };
@@ -22,7 +24,7 @@ pub struct FailingTier {
     works: DirectoryTier,
     fails: Arc<AtomicBool>,
     next: Mutex<Option<(usize, Whim)>>,
-    calls: Mutex<Vec<&'static str>>,
+    calls: Arc<Mutex<Vec<&'static str>>>,
     gate: Mutex<Option<Arc<Gate>>>,
 }
 
@@ -42,7 +44,7 @@ pub enum Whim {
 impl FailingTier {
     /// Works as `works` does, until it is told to fail.
     pub fn new(works: DirectoryTier) -> Self {
-        Self { works, fails: Arc::default(), next: Mutex::default(), calls: Mutex::default(), gate: Mutex::default() }
+        Self { works, fails: Arc::default(), next: Mutex::default(), calls: Arc::default(), gate: Mutex::default() }
     }
 
     pub fn fail(&self, fails: bool) {
@@ -117,10 +119,12 @@ impl FailingTier {
 struct FailingIncoming {
     works: Box<dyn Incoming>,
     fails: Arc<AtomicBool>,
+    calls: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl FailingIncoming {
     fn call(&self, action: &'static str) -> Result<&dyn Incoming> {
+        self.calls.lock().unwrap().push(action);
         match self.fails.load(Ordering::SeqCst) {
             true => Err(Error::Tier { action, cause: "told to fail".into() }),
             false => Ok(&*self.works),
@@ -205,8 +209,8 @@ impl LargeBodies for FailingTier {
 
     async fn receive(&self, key: &Key, size: u64) -> Result<Option<Box<dyn Incoming>>> {
         let incoming = self.call("receive", self.works.receive(key, size)).await?;
-        let fails = Arc::clone(&self.fails);
-        Ok(incoming.map(|works| Box::new(FailingIncoming { works, fails }) as _))
+        let (fails, calls) = (Arc::clone(&self.fails), Arc::clone(&self.calls));
+        Ok(incoming.map(|works| Box::new(FailingIncoming { works, fails, calls }) as _))
     }
 }
 
@@ -245,7 +249,7 @@ impl SharedTier for FailingTier {
         self.call("confirm", self.works.confirm(key, token, state, confirmed_at)).await
     }
 
-    async fn forget(&self, key: &Key, token: &Token) -> Result<()> {
+    async fn forget(&self, key: &Key, token: &Token) -> Result<Forgotten> {
         self.call("forget", self.works.forget(key, token)).await
     }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::fake_record::Mood;
-use super::world::{DIRECTORY_HIT, MEMORY_HIT, World, assert_absent, assert_told, assert_unreachable, body};
+use super::world::{DIRECTORY_HIT, MEMORY_HIT, PATIENCE, World, assert_absent, assert_told, assert_unreachable, body};
 use crate::cache::{Ask, Served};
 use crate::error::Error;
 use crate::tier::TierName;
@@ -260,7 +262,9 @@ async fn while_the_tier_fails_nobody_joins_a_flight_that_asked_memory_max_age_be
     let (gate, early) = world.reading_held_back(&two, two.at(70_000)).await;
     world.record.set("a", "2");
     one.doubt("a").await;
-    assert_eq!(body(&two.read("a", 71_001).await.unwrap()), "2");
+    // Who joins the early one, where it should not, waits for the gate.
+    let late = timeout(PATIENCE, two.read("a", 71_001)).await.expect("it asks the record itself");
+    assert_eq!(body(&late.unwrap()), "2");
     gate.release();
     assert_eq!(body(&early.await.unwrap().unwrap()), "2", "it was overtaken, and looks again");
 }

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::world::WALL_MILLIS;
 use crate::entry::{Chunks, Entry, Media, Version};
 use crate::error::{Error, Result, Unlisted};
 use crate::freshness::{ClockBounds, Timestamp};
@@ -82,6 +83,8 @@ pub enum Hitch {
     Held(u64, Arc<Gate>),
     /// Nothing more comes.
     BrokenOff(u64),
+    /// Nothing more comes, as if that were all.
+    EndsAt(u64),
     /// A bit is another.
     Damaged(u64),
 }
@@ -204,7 +207,10 @@ impl Record for FakeRecord {
     }
 
     async fn open(&self, key: &Key, version: &Version, range: Range<u64>, _deadline: Instant) -> Result<Chunks> {
-        let (bytes, hitch) = self.told().open(key, version, range.clone())?;
+        let (mut bytes, hitch) = self.told().open(key, version, range.clone())?;
+        if let Some(Hitch::EndsAt(offset)) = hitch {
+            bytes.truncate((offset - range.start) as usize);
+        }
         let pieces = (0..bytes.len()).step_by(PIECE_BYTES).map(move |at| bytes.slice(at..bytes.len().min(at + PIECE_BYTES)));
         let mut offset = range.start;
         let pieces = pieces.map(move |piece| {
@@ -294,8 +300,8 @@ impl Told {
         };
         self.asked.bodies += u32::from(matches!(fetched, Ok(Fetched::Changed(_))));
         let ahead = self.ahead_millis;
-        // Nobody has set the asker's clock since it began to ask.
-        let asked = Timestamp::from_millis(u64::MAX);
+        // Where the world's time begins; the asker's clock is behind by as much as the record's is ahead.
+        let asked = Timestamp::from_millis(WALL_MILLIS.saturating_add_signed(-ahead.unwrap_or(0)));
         let clock = ahead.map(|ahead| ClockBounds { asked, ahead_millis_min: ahead - 500, ahead_millis_max: ahead + 500 });
         (fetched.map(|fetched| Answer { fetched, clock }), self.gate.take())
     }

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::world::{Instance, World, body};
+use super::world::{Instance, World, body, parsed};
+use crate::cache::Ask;
 use crate::cache::flight::Flights;
+use crate::freshness::{Demand, Keeping, Source};
 use crate::sync::orders;
 
 /// What an answer may be.
@@ -62,6 +64,14 @@ impl Kit {
         let version = self.change();
         block_on(self.instances[one].doubt("a"));
         self.truth.least.fetch_max(version, SeqCst);
+    }
+
+    /// Reads what the record says now, which is another version, and keeps nothing of it.
+    fn look_up(&self, one: usize) {
+        let (version, instance) = (self.change(), &self.instances[one]);
+        let demand = Demand { source: Source::Record, keeping: Keeping::Dropped, ..Demand::default() };
+        let read = block_on(instance.cache.read(&parsed("a"), Ask { demand, ..instance.at(0) })).unwrap();
+        self.answered(one, body(&read).parse().unwrap(), version);
     }
 
     fn evict(&self, one: usize) {
@@ -142,6 +152,17 @@ fn two_readers_of_an_instance_on_the_directory_and_its_own_doubt() {
         let kit = Kit::new(true);
         let twice = |kit: &Kit| (0..2).for_each(|_| kit.read(0, 0));
         at_once(&kit, [twice, twice, |kit| kit.doubt(0)]);
+        kit.read(0, 1);
+    });
+}
+
+/// What was served last is held nowhere; what was asked for before is stored after it.
+/// Promise 6: "An instance that has served a version of a key serves no older one afterwards."
+#[test]
+fn a_reader_and_one_who_keeps_nothing_of_what_the_record_says() {
+    many(|| {
+        let kit = Kit::new(true);
+        at_once(&kit, [|kit| kit.read(0, 0), |kit| kit.look_up(0)]);
         kit.read(0, 1);
     });
 }

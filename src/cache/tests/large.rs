@@ -130,6 +130,29 @@ async fn all_readers_of_a_large_body_share_one_fill_and_have_its_beginning_befor
     assert_eq!(one.budget.taken_bytes(), one.cache.head().await.memory_bytes, "no room stays taken for what was read");
 }
 
+#[tokio::test]
+async fn who_keeps_pace_with_a_large_body_has_it_from_memory_and_who_does_not_from_the_file() {
+    let world = world();
+    let one = world.instance().await;
+    let gate = Arc::<Gate>::default();
+    world.record.come_with(Hitch::Held(300_000, Arc::clone(&gate)));
+    let (_, mut keeping_pace) = open(&one, 0, 0..SIZE).await.unwrap();
+    let (_, lagging) = open(&one, 0, 0..SIZE).await.unwrap();
+    let mut come = Vec::new();
+    while come.len() < 300_000 {
+        come.extend_from_slice(&keeping_pace.next().await.unwrap().unwrap());
+    }
+    let read_back = || one.calls().into_iter().filter(|call| *call == "read_back").count();
+    assert_eq!(read_back(), 0);
+    gate.release();
+    let (rest, error) = gather(keeping_pace).await;
+    come.extend(rest);
+    assert_bytes((come, error), &bytes(1));
+    read_back();
+    assert_bytes(gather(lagging).await, &bytes(1));
+    assert_eq!(read_back(), 9, "pieces of 256 KiB");
+}
+
 /// "Whoever reads a body that then fails its checksum is cut off, and nothing is published."
 /// Promise 23: "An answer that turns out damaged or short while it is sent breaks off: no client takes it for a whole one."
 #[tokio::test]
@@ -441,69 +464,6 @@ async fn a_stored_large_body_stands_in_for_a_record_that_is_down() {
     world.record.be(Mood::Down);
     let served = reads_whole(&one, 100_000, bytes(1)).await;
     assert!(matches!(served, Served::Stale(_)), "{served:?}");
-}
-
-/// "What does not fit waits, then gets 503."
-/// Promise 21: "The bytes of bodies that are alive in a process, on their way in and out included, stay within
-/// CACHE_API_MEMORY_BUDGET; what does not fit in time is answered 503 with Retry-After."
-#[tokio::test(start_paused = true)]
-async fn bodies_take_their_room_before_they_are_read_and_wait_for_it() {
-    let world = world();
-    let alone = world.alone();
-    alone.read("a", 0).await.unwrap();
-    let taken = alone.budget.room(BUDGET - (1 << 20)).await.unwrap();
-    let entry = alone.read("a", 1).await.unwrap().entry;
-    let deadline = alone.at(1).deadline;
-    let key = parsed("a");
-    let length = || alone.cache.derive_of_body("length", &key, &entry, deadline, |body| Ok(Length(body.len())));
-    let error = length().await.err().unwrap();
-    assert!(matches!(error, Error::Busy { .. }), "{error}");
-    drop(taken);
-    assert_eq!(length().await.unwrap().0, SIZE as usize);
-}
-
-/// What is not large is lifted whole: once for all who want it, and into its room.
-#[tokio::test(start_paused = true)]
-async fn a_body_from_the_shared_tier_takes_its_room_once_for_all_its_readers() {
-    let world = world();
-    world.record.set_long("b", "1", vec![7; 500_000]);
-    world.instance().await.read("b", 0).await.unwrap();
-    let one = Arc::new(world.instance().await);
-    let readings: Vec<_> = (0..50).map(|_| one.reading("b", one.at(1))).collect();
-    for reading in readings {
-        assert_eq!(reading.await.unwrap().unwrap().entry.body, vec![7; 500_000]);
-    }
-    let lifts = one.calls().iter().filter(|call| **call == "lift").count();
-    assert!((1..=2).contains(&lifts), "{lifts}; who looks into memory just before it is there may read it once more");
-    assert_eq!(one.cache.head().await.memory_in_flight_bytes, 0);
-    assert!((500_000..510_000).contains(&one.budget.taken_bytes()), "{} bytes", one.budget.taken_bytes());
-    let other = world.instance().await;
-    let taken = other.budget.room(BUDGET - 400_000).await.unwrap();
-    let error = other.read("b", 2).await.unwrap_err();
-    assert!(matches!(error, Error::Busy { .. }), "{error}");
-    drop(taken);
-    assert_eq!(other.read("b", 3).await.unwrap().served, DIRECTORY_HIT);
-}
-
-#[tokio::test]
-async fn what_is_more_than_half_of_the_memory_is_computed_on_by_nobody() {
-    let world = World::with_memory(2 * SIZE - 64);
-    world.record.set_long("a", "1", bytes(1));
-    let alone = world.alone();
-    let entry = alone.read("a", 0).await.unwrap().entry;
-    let key = parsed("a");
-    let made = alone.cache.derive_of_body("length", &key, &entry, alone.at(0).deadline, |body| Ok(Length(body.len())));
-    let error = made.await.err().unwrap();
-    assert!(matches!(error, Error::TooLarge { size: SIZE, .. }), "{error}");
-}
-
-#[derive(Debug)]
-struct Length(usize);
-
-impl crate::tier::memory::Weighed for Length {
-    fn weight_bytes(&self) -> u64 {
-        8
-    }
 }
 
 /// A reader that has not been polled again does not hold the others up.

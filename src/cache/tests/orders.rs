@@ -138,3 +138,30 @@ async fn a_body_that_was_looked_at_before_a_newer_one_was_served_does_not_stand_
     gate.release();
     assert_eq!(body(&reading.await.unwrap().unwrap()), "2");
 }
+
+/// Run P15 of the model: a doubt comes between an instance's look at the token and its question. Another asks under the new token,
+/// and stores what there is. Then that goes, and the first is told so. Found by the model.
+/// Promise 5: "Nothing stands in for [...] what the record said is absent"
+#[tokio::test]
+async fn what_is_stored_under_a_newer_token_does_not_stand_in_once_somebody_was_told_that_it_is_gone() {
+    for is_gone in [true, false] {
+        let (world, two) = World::read_by_one().await;
+        two.evict("a").await;
+        let (one, three) = (world.instance().await, world.instance().await);
+        // Its last look before the record is asked is done.
+        let (gate, told) = reading_held_after(&one, 4, 0).await;
+        assert_eq!(one.calls(), ["root_epoch", "shard_epoch", "look", "take", "look"]);
+        assert_eq!(body(&two.update("a", 0).await.unwrap()), "1");
+        if is_gone {
+            world.record.remove("a");
+        } else {
+            world.record.be(Mood::Forbidding);
+        }
+        gate.release();
+        let told = told.await.unwrap();
+        world.record.be(Mood::Down);
+        let stands_in = three.read("a", 61_000).await;
+        // Either is right; one told that it is gone and another that it is there is not.
+        assert_eq!(told.is_ok(), stands_in.is_ok(), "told {told:?}, and then {stands_in:?}");
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::failing_tier::FailingTier;
 use super::fake_record::{FakeRecord, Gate};
@@ -19,6 +20,9 @@ use crate::tier::{DirectoryTier, Limits, MemoryTier, Removed, SharedTier, TierNa
 
 /// The wall clock when a world begins: some time in 2023.
 pub const WALL_MILLIS: u64 = 1_700_000_000_000;
+
+/// Past this a test waits in vain.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub const MEMORY_HIT: Served = Served::Hit(TierName::Memory);
 pub const DIRECTORY_HIT: Served = Served::Hit(TierName::Directory);
@@ -116,7 +120,8 @@ impl World {
     pub async fn reading_held_back(&self, instance: &Instance, ask: Ask) -> (Arc<Gate>, Reading) {
         let gate = self.record.hold_back();
         let reading = instance.reading("a", ask);
-        gate.asked().await;
+        // Who joins another's flight, where it should not, asks nothing.
+        timeout(PATIENCE, gate.asked()).await.expect("it asks the record itself");
         (gate, reading)
     }
 

@@ -51,7 +51,7 @@ pub static CACHE: &[Operation] = &[
             outcome::UNCHANGED,
             outcome::ELSEWHERE,
         ],
-        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::RANGES],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::TABLE, outcome::RANGES],
         curl: "curl 'http://HOST/cache?prefix=prices/&limit=100'",
     },
     Operation {
@@ -59,19 +59,19 @@ pub static CACHE: &[Operation] = &[
         id: "head_or_telemetry",
         word: "TELEMETRY",
         summary: "Says in headers how much is cached, or with `path` what an object is",
-        more: "The figures of `/stats` that matter most.",
-        parameters: &[parameter::NAMED, parameter::TABLE, parameter::TABLE_LIMIT, parameter::CONDITIONS, parameter::READING],
+        more: "What a GET would say, and without `path` the figures of `/stats` that matter most.",
+        parameters: &[parameter::NAMED, parameter::LISTING, parameter::TABLE, parameter::CONDITIONS, parameter::READING],
         body: None,
         answers: &[
             Answer {
                 status: StatusCode::OK,
-                what: "The figures, or what a GET of the object would say.",
-                headers: &[header::VERSION, header::BODY, header::FIGURES],
+                what: "What a GET would say, and the figures where no object is named.",
+                headers: &[header::VERSION, header::BODY, header::NEXT, header::FIGURES],
                 content: Content::Nothing,
             },
             outcome::UNCHANGED,
         ],
-        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::TABLE],
         curl: "curl -I http://HOST/cache",
     },
     Operation {
@@ -124,16 +124,32 @@ pub static CACHE: &[Operation] = &[
     methods("cache_options", &[]),
 ];
 
+/// What is to be known of a read; without columns there are no tables.
+const READ: &str = if cfg!(feature = "frames") {
+    "From memory, else from the shared directory, else from the record. The key may have slashes, as they are or as `%2F`. \
+     Cache-Status says where the answer came from, Age how long ago the record confirmed it. A table (csv, json, ndjson, \
+     parquet, arrow) is answered in another format where `format` or Accept says so, and in part where `columns`, `where`, \
+     `sample`, `order_by`, `offset` and `limit` say which."
+} else {
+    "From memory, else from the shared directory, else from the record. The key may have slashes, as they are or as `%2F`. \
+     Cache-Status says where the answer came from, Age how long ago the record confirmed it."
+};
+
+const READ_LINES: &str = if cfg!(feature = "frames") {
+    "curl http://HOST/cache/prices.csv\n\
+     curl 'http://HOST/cache/prices.csv?format=parquet' -o prices.parquet\n\
+     curl -G http://HOST/cache/prices.csv --data-urlencode 'where=price > 95' -d columns=cusip,price -d limit=10"
+} else {
+    "curl http://HOST/cache/prices.csv"
+};
+
 pub static OBJECT: &[Operation] = &[
     Operation {
         method: "get",
         id: "get_object",
         word: "READ",
         summary: "Reads an object according to the cache-aside pattern",
-        more: "From memory, else from the shared directory, else from the record. The key may have slashes, as they are or as `%2F`. \
-               Cache-Status says where the answer came from, Age how long ago the record confirmed it. A table (csv, json, ndjson, \
-               parquet, arrow) is answered in another format where `format` or Accept says so, and in part where `columns`, `where`, \
-               `sample`, `order_by`, `offset` and `limit` say which.",
+        more: READ,
         parameters: &[
             parameter::OBJECT,
             parameter::TABLE,
@@ -144,10 +160,8 @@ pub static OBJECT: &[Operation] = &[
         ],
         body: None,
         answers: &[outcome::BODY, outcome::PART, outcome::UNCHANGED, outcome::ELSEWHERE],
-        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::RANGES],
-        curl: "curl http://HOST/cache/prices.csv\n\
-               curl 'http://HOST/cache/prices.csv?format=parquet' -o prices.parquet\n\
-               curl -G http://HOST/cache/prices.csv --data-urlencode 'where=price > 95' -d columns=cusip,price -d limit=10",
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::TABLE, outcome::RANGES],
+        curl: READ_LINES,
     },
     Operation {
         method: "head",
@@ -158,7 +172,7 @@ pub static OBJECT: &[Operation] = &[
         parameters: &[parameter::OBJECT, parameter::TABLE, parameter::TABLE_LIMIT, parameter::CONDITIONS, parameter::READING],
         body: None,
         answers: &[outcome::HEAD_OF_BODY, outcome::UNCHANGED],
-        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING],
+        problems: &[outcome::ASKING, outcome::ABSENCE, outcome::READING, outcome::TABLE],
         curl: "curl -I http://HOST/cache/prices.csv",
     },
     Operation {

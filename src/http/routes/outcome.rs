@@ -22,17 +22,15 @@ pub const ASKING: &[&Kind] = &[
 ];
 /// Where the object has to be there.
 pub const ABSENCE: &[&Kind] = &[&catalogue::NOT_FOUND];
-/// Where an object is answered, as it is stored or as a table.
-pub const READING: &[&Kind] = &[
-    &catalogue::BAD_PARAMETER,
-    &catalogue::NOT_ACCEPTABLE,
-    &catalogue::PRECONDITION_FAILED,
-    &catalogue::ANSWER_TOO_LARGE,
-    &catalogue::TOO_LARGE,
-    &catalogue::UNKNOWN_FORMAT,
-    &catalogue::UNPARSABLE,
-    &catalogue::NOT_CACHED,
-];
+/// Where an object is answered.
+pub const READING: &[&Kind] =
+    &[&catalogue::BAD_PARAMETER, &catalogue::PRECONDITION_FAILED, &catalogue::ANSWER_TOO_LARGE, &catalogue::NOT_CACHED];
+/// Where it may be answered as a table. Without columns there are none.
+pub const TABLE: &[&Kind] = if cfg!(feature = "frames") {
+    &[&catalogue::NOT_ACCEPTABLE, &catalogue::TOO_LARGE, &catalogue::UNKNOWN_FORMAT, &catalogue::UNPARSABLE]
+} else {
+    &[]
+};
 /// Where a part of its bytes is.
 pub const RANGES: &[&Kind] = &[&catalogue::RANGE_NOT_SATISFIABLE];
 /// Where what is cached of an object is changed.
@@ -98,7 +96,7 @@ pub const PART: Answer = Answer {
     status: StatusCode::PARTIAL_CONTENT,
     what: "The part that Range asks for; several as `multipart/byteranges`.",
     headers: &[header::VERSION, header::BODY, header::LENGTH],
-    content: Content::Bytes,
+    content: Content::BytesOrParts,
 };
 pub const UNCHANGED: Answer = Answer {
     status: StatusCode::NOT_MODIFIED,

@@ -202,13 +202,17 @@ pub const LISTING: &[&Parameter] = &[&PREFIX, &DELIMITER, &LIMIT, &AFTER, &SOURC
 /// Under which conditions something is done.
 pub const CONDITIONS: &[&Parameter] = &[&IF_MATCH, &IF_NONE_MATCH, &IF_MODIFIED_SINCE, &IF_UNMODIFIED_SINCE];
 /// How an object is read.
-pub const READING: &[&Parameter] = &[&CACHE_CONTROL, &ACCEPT_FORMAT, &ACCEPT_ENCODING, &WANT_REPR_DIGEST];
+pub const READING: &[&Parameter] = &[&CACHE_CONTROL, &ACCEPT_ENCODING, &WANT_REPR_DIGEST];
 /// Which part of its bytes.
 pub const RANGES: &[&Parameter] = &[&RANGE, &IF_RANGE];
-/// Which form or part of a table, but for `limit`.
-pub const TABLE: &[&Parameter] = &[&FORMAT, &COLUMNS, &WHERE, &ORDER_BY, &SAMPLE, &OFFSET, &SCHEMA];
+/// Which form or part of a table, but for `limit`. Without columns there are no tables.
+pub const TABLE: &[&Parameter] = if cfg!(feature = "frames") {
+    &[&FORMAT, &COLUMNS, &WHERE, &ORDER_BY, &SAMPLE, &OFFSET, &SCHEMA, &ACCEPT_FORMAT]
+} else {
+    &[]
+};
 /// The limit of a slice where no listing has one.
-pub const TABLE_LIMIT: &[&Parameter] = &[&ROWS];
+pub const TABLE_LIMIT: &[&Parameter] = if cfg!(feature = "frames") { &[&ROWS] } else { &[] };
 /// A statement and what belongs to it.
 pub const QUERY: &[&Parameter] = &[&SQL, &PARAMS, &ANSWER_FORMAT];
 /// How the answer to a query is wanted.

@@ -69,4 +69,6 @@ pub enum Content {
     Html,
     /// Bytes of any media type.
     Bytes,
+    /// The same, or several parts of them.
+    BytesOrParts,
 }

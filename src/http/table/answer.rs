@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::header::{CONTENT_SECURITY_POLICY, IF_NONE_MATCH};
+use http::header::{CONTENT_SECURITY_POLICY, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, HeaderValue};
 
 use super::make::{made, packed};
@@ -30,13 +30,15 @@ pub(in crate::http) async fn answer(call: Call<'_>, read: &mut Read, choice: &Ch
     let entry = Arc::clone(&read.entry);
     let media_type = wish.form.media_type();
     let is_text_like = coding::is_text_like(media_type);
-    let coding = Coding::of(&call.request.headers).filter(|_| is_text_like);
+    // Who asks for a part is sent that of the bytes.
+    let coding = Coding::of(&call.request.headers).filter(|_| is_text_like && !call.request.headers.contains_key(RANGE));
     let tag = etag::derived(&entry.version, &wish.canonical(), coding);
     let mut form = Representation::stored(&entry, read.age, call.ask.now.wall);
     form.validators.etag = &tag;
     form.content_type = Some(media_type);
     form.content_encoding = None;
-    form.ranges = Ranges::Refused;
+    // A date says nothing of the build that has made it: If-Range goes by the tag alone.
+    form.validators.confirmed_at = form.validators.last_modified;
     form.vary = vary(choice.format, if is_text_like { Chosen::ByRequest } else { Chosen::Always });
     let condition = call.judge(Some(&form));
     // Who names the tag was sent it; all else is judged of what can be made.
@@ -58,6 +60,7 @@ pub(in crate::http) async fn answer(call: Call<'_>, read: &mut Read, choice: &Ch
         if let Some(packed) = stored::in_memory(coded) {
             body = packed;
             form.content_encoding = Some(coding.name());
+            form.ranges = Ranges::Refused;
         }
     }
     let size = body.len() as u64;

@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 use crate::cache::Ask;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
-use crate::frame::encode::{Titles, Unencoded, encode};
+use crate::frame::encode::{Titles, Unencoded, encode, encode_said};
 use crate::frame::{Form, Format, Frame, Slice, Source, codec, seed};
 use crate::http::Api;
 use crate::http::coding::Coded;
@@ -97,8 +97,8 @@ async fn make(
     let mut took = |name, since: Duration| timings.push((name, ask.now.monotonic.elapsed().saturating_sub(since)));
     let held = cache.already_derived::<Frame>(Frame::KIND, key, version);
     let frame = match held {
-        // A part of parquet is cheaper than all of it.
-        None if format == Format::Parquet && !order.slice().is_whole() => {
+        // A part of parquet is cheaper than all of it, and what it says of itself cheaper still.
+        None if format == Format::Parquet && (wish.form == Form::Schema || !order.slice().is_whole()) => {
             let made = cache.derive_of_body(kind, key, entry, ask.deadline, move |body| order.of_body(body)).await;
             took("query", begun);
             return made;
@@ -134,7 +134,15 @@ impl Order {
     }
 
     fn of_body(&self, body: &Bytes) -> Result<Made> {
-        self.encode(self.source(body).slice(&self.slice(), self.seed)?)
+        let (source, slice) = (self.source(body), self.slice());
+        let is_of_all_rows = slice == Slice { columns: slice.columns.clone(), ..Slice::default() };
+        if self.wish.form == Form::Schema
+            && is_of_all_rows
+            && let Some(said) = source.said(&slice)?
+        {
+            return self.checked(encode_said(&said, self.frame_bytes_max));
+        }
+        self.encode(source.slice(&slice, self.seed)?)
     }
 
     fn of_frame(&self, frame: &Frame) -> Result<Made> {
@@ -146,7 +154,11 @@ impl Order {
         let page = Page::of(&self.wish, table.height());
         let table = if form == Form::Html { table.head(Some(page.rows)) } else { table };
         let titles = Titles { name: self.key.as_str(), links: &page.links, note: &page.note };
-        match encode(table, form, titles, self.frame_bytes_max) {
+        self.checked(encode(table, form, titles, self.frame_bytes_max))
+    }
+
+    fn checked(&self, encoded: std::result::Result<Vec<u8>, Unencoded>) -> Result<Made> {
+        match encoded {
             Ok(bytes) => Ok(Made(bytes.into())),
             Err(Unencoded::TooLong { bytes_max }) => {
                 Err(Error::TooLarge { key: self.key.clone(), size: bytes_max.saturating_add(1), size_max: bytes_max })

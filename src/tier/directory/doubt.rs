@@ -12,7 +12,7 @@ use crate::tier::directory::layout::{BodyName, Disk, Place, unused_word};
 use crate::tier::directory::listing::bodies;
 use crate::tier::directory::look::decode;
 use crate::tier::directory::{nonce, token, view};
-use crate::tier::{Doubted, EpochMark, Removed, Token, TokenMark};
+use crate::tier::{Doubted, EpochMark, Forgotten, Removed, Token, TokenMark};
 
 impl Disk {
     pub fn doubt(&self, key: &Key) -> io::Result<Doubted> {
@@ -24,31 +24,32 @@ impl Disk {
     }
 
     /// Takes away what is held of a key that the record, asked under `token`, did not have. What is believed under a newer token
-    /// was asked for after a doubt that came later, and stays (pitfall 3).
+    /// was asked for after a doubt that came later, and stays (pitfall 3); which of the two answers is the later one nobody knows.
     ///
-    /// Whatever is found, `token` is not the current one afterwards: another may have asked under it when there was such an object,
-    /// and stores nothing any more. Beyond DESIGN's text: what is held is evicted with new epochs, and the directory goes only
-    /// where nobody has ever stored anything in it. A doubt that finds no directory writes nothing; so none may go while an epoch
-    /// vouches for the key in somebody's memory.
-    pub fn forget(&self, key: &Key, token: &Token) -> io::Result<()> {
+    /// Else, whatever is found, the token that is looked at is not the current one afterwards: another may have asked under it when
+    /// there was such an object, and stores nothing any more. Beyond DESIGN's text: what is held is evicted with new epochs, and the
+    /// directory goes only where nobody has ever stored anything in it. A doubt that finds no directory writes nothing; so none
+    /// may go while an epoch vouches for the key in somebody's memory.
+    pub fn forget(&self, key: &Key, token: &Token) -> io::Result<Forgotten> {
         let place = self.place(key);
         // Who freezes after this look may evict a newer entry when it wakes. That costs a request and loses no doubt.
         let current = token::read(&place.doubt())?;
-        let asked_under = current.filter(|current| current.token == *token);
-        let state = file::read_small(&place.state())?;
-        if let (Some(current), None, Some(state)) = (current, asked_under, state.as_deref().and_then(decode))
-            && state.is_believed_under(&current.token)
+        if let Some(newer) = current.filter(|current| current.token != *token)
+            && let Some(state) = file::read_small(&place.state())?.as_deref().and_then(decode)
+            && state.is_believed_under(&newer.token)
         {
-            return Ok(());
+            return Ok(Forgotten::Overtaken);
         }
-        // A body without a state is of who is about to write that, and may have asked when there was such an object.
-        let is_held = state.is_some() || found(bodies(&place.dir))?.is_some_and(|bodies| !bodies.is_empty());
-        match asked_under {
-            _ if is_held => self.evict(key).map(|_| ()),
-            Some(current) if current.is_first => found(self.withdraw(&place, token)).map(|_| ()),
-            Some(_) => found(nonce::replace::<TokenMark>(&place.doubt())).map(|_| ()),
-            None => Ok(()),
+        match current {
+            _ if is_held(&place)? => {}
+            Some(current) if current.is_first => {
+                return Ok(found(self.withdraw(&place, &current.token))?.unwrap_or(Forgotten::Gone));
+            }
+            // What was stored before that, and doubted since, has come since it was looked for.
+            Some(_) if found(nonce::replace::<TokenMark>(&place.doubt()))?.is_some() && is_held(&place)? => {}
+            _ => return Ok(Forgotten::Gone),
         }
+        self.evict(key).map(|_| Forgotten::Gone)
     }
 
     /// Steps 0 to 3 of a doubt, with `then` after step 1; `None` where step 0 showed that nobody holds or is filling the key.
@@ -101,15 +102,16 @@ impl Disk {
     }
 
     /// Takes back an announcement: the token, then the directory.
-    fn withdraw(&self, place: &Place, token: &Token) -> io::Result<()> {
+    fn withdraw(&self, place: &Place, token: &Token) -> io::Result<Forgotten> {
         // Taken by a rename and looked at then: between a look and an unlink a doubt could have replaced it.
         let taken = Aside::beside(&place.doubt());
         fs::rename(place.doubt(), &taken.0)?;
         if nonce::read(&taken.0)? != Some(*token) {
+            // It was doubted meanwhile; and something stored before that, which may stand in.
             return match fs::hard_link(&taken.0, place.doubt()) {
-                // A newer one still has come meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                outcome => outcome,
+                // A newer one still has come.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Forgotten::Overtaken),
+                outcome => outcome.map(|()| Forgotten::Overtaken),
             };
         }
         // Of who looked at the token before it was taken, and writes its state late: as in an eviction.
@@ -121,8 +123,14 @@ impl Disk {
         let _released = fs::remove_file(place.lease());
         // Not empty: somebody else is at work in it, and finds the token gone.
         let _emptied = fs::remove_dir(&place.dir);
-        Ok(())
+        Ok(Forgotten::Gone)
     }
+}
+
+/// Whether there is a state of the key, or a body: one without a state is of who is about to write that, and may have asked when
+/// there was such an object.
+fn is_held(place: &Place) -> io::Result<bool> {
+    Ok(file::read_small(&place.state())?.is_some() || found(bodies(&place.dir))?.is_some_and(|bodies| !bodies.is_empty()))
 }
 
 /// `None` for what is not there. A stale handle is no such thing: it may lead to what could stand in for the record later.

@@ -87,6 +87,10 @@ enum Act {
     Sweep,
     /// A turn to ask the record.
     Lease,
+    /// Every instance looks whether what it has in memory is still vouched for.
+    Recall,
+    /// The record has the object once more: that is stored, in one step, and evicted.
+    Return,
 }
 
 impl World {
@@ -129,19 +133,29 @@ impl World {
             }
             Act::Sweep => self.disk.sweep(&everything(), &Limits { budget_bytes: Some(0), ..Limits::default() }).map(|_| ()),
             Act::Lease => self.take_turn(),
+            Act::Recall => self.recall(),
+            Act::Return => {
+                step()?;
+                self.renew();
+                alone(|| self.act(Act::Fill))?;
+                self.act(Act::Evict)
+            }
         }
     }
 
     fn change(&self, doubt: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<u64> {
-        let version = {
-            let mut truth = self.truth();
-            truth.newest += 1;
-            truth.current = truth.newest;
-            truth.newest
-        };
+        let version = self.renew();
         doubt()?;
         self.raise(version);
         Ok(version)
+    }
+
+    /// The record has another version.
+    fn renew(&self) -> u64 {
+        let mut truth = self.truth();
+        truth.newest += 1;
+        truth.current = truth.newest;
+        truth.newest
     }
 
     fn raise(&self, version: u64) {
@@ -192,7 +206,7 @@ impl World {
         step()?;
         let version = self.truth().current;
         if version == ABSENT {
-            return self.disk.forget(&self.key, &grounds.token);
+            return self.disk.forget(&self.key, &grounds.token).map(|_| ());
         }
         let unchanged = grounds.held.as_ref().filter(|state| *state.version.etag == *version.to_string());
         let stored = match unchanged {
@@ -207,6 +221,16 @@ impl World {
     fn remember(&self, memory: Memory) {
         self.truth().memories.push(memory);
         alone(|| self.look_around());
+    }
+
+    /// Step 2 of a read of what is in memory: the root first, and the shard's that comes after it vouches from then on.
+    fn recall(&self) -> std::io::Result<()> {
+        let Some((root, shard)) = self.epochs()? else { return Ok(()) };
+        for memory in &mut self.truth().memories {
+            memory.vouched = memory.vouched.map(|(before, was)| (if was == shard { root } else { before }, was));
+        }
+        alone(|| self.look_around());
+        Ok(())
     }
 
     fn take_turn(&self) -> std::io::Result<()> {
@@ -321,12 +345,20 @@ fn every_death(first: &'static [Act], acts: [Act; 2]) {
     });
 }
 
+/// Has the second stop before any of its steps until the first has come to its end, or has died after any of its own.
+fn every_death_amid(first: &'static [Act], acts: [Act; 2]) {
+    let steps = steps_of(first, acts[0]);
+    let tried = (0..=steps).map(|after| orders::every_stop(move || history(first, &acts, Some(after)))).sum();
+    orders::told(tried);
+}
+
 fn many(first: &'static [Act], acts: [Act; 3]) {
     orders::told(orders::many(move || history(first, &acts, None)));
 }
 
 const NOTHING: &[Act] = &[];
 const HELD: &[Act] = &[Act::Fill];
+const REMEMBERED: &[Act] = &[Act::Fill, Act::Read];
 const DOUBTED: &[Act] = &[Act::Fill, Act::Doubt];
 const EVICTED: &[Act] = &[Act::Fill, Act::Evict];
 const SUSPECTED: &[Act] = &[Act::Fill, Act::Suspect];
@@ -369,10 +401,24 @@ fn a_read_and_a_doubt() {
     every_with_patience(HELD, [Act::Evict, Act::Read]);
 }
 
+/// Promise 1: "After a doubt has returned, no instance answers with the older version for longer than CACHE_API_MEMORY_MAX_AGE".
+#[test]
+fn what_is_in_memory_and_a_doubt_or_a_sweep() {
+    every(REMEMBERED, [Act::Doubt, Act::Recall]);
+    every_with_patience(REMEMBERED, [Act::Evict, Act::Recall]);
+    every_with_patience(REMEMBERED, [Act::Sweep, Act::Recall]);
+}
+
 #[test]
 fn an_absence_and_a_doubt() {
     every(LOST, [Act::Store, Act::Doubt]);
     every_with_patience(DOUBTED_AND_LOST, [Act::Store, Act::Doubt]);
+}
+
+/// One is told that there is no such object, and stops. Another is given it, stores it, evicts it, and may die before the epochs.
+#[test]
+fn an_absence_and_who_evicts_what_came_after_it() {
+    every_death_amid(LOST, [Act::Return, Act::Store]);
 }
 
 #[test]

@@ -59,19 +59,20 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
     let bearer = format!("Bearer {TOKEN}");
     let shown = ("authorization", &*bearer);
     let address = site.server.address();
+    std::fs::write(site.source.path().join("long.csv"), "a\n".repeat(500)).unwrap();
     let document = send(address, Method::GET, "/openapi.json", &[shown], "").await.json();
     let etag = send(address, Method::GET, "/cache/a.csv", &[shown], "").await.header("etag").to_owned();
     let asked = send(address, Method::GET, "/query?sql=SELECT+1+AS+n", &[shown], "").await;
     let asked = asked.headers.get("etag").map_or("\"none\"", |tag| tag.to_str().unwrap()).to_owned();
     let (keyed, original, function) = ("/cache/{key}", "/cache/api/v1.0/", "/functions/{name}");
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut named) = (BTreeSet::new(), BTreeSet::new());
     let mut tables = Vec::new();
     let mut requests: Vec<Sent<'_>> = vec![
         (keyed, "get", "/cache/a.csv", vec![shown], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=0-1")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=99-")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("if-none-match", &etag)], ""),
-        (keyed, "get", "/cache/a.csv", vec![shown, ("range", "bytes=0-0,300-300,600-")], ""),
+        (keyed, "get", "/cache/long.csv", vec![shown, ("range", "bytes=0-0,300-300,600-")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("if-match", "\"another\"")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("want-repr-digest", "sha-256=1")], ""),
         (keyed, "get", "/cache/a.csv", vec![shown, ("cache-control", "no-cache"), ("accept-encoding", "br")], ""),
@@ -102,6 +103,8 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
         ("/cache", "get", "/cache?path=a.csv", vec![shown, ("if-match", "\"another\"")], ""),
         ("/cache", "get", "/cache?path=nothing", vec![shown], ""),
         ("/cache", "head", "/cache", vec![shown], ""),
+        ("/cache", "head", "/cache?limit=1", vec![shown], ""),
+        ("/cache", "head", "/cache?limit=0", vec![shown], ""),
         ("/cache", "head", "/cache?path=a.csv", vec![shown], ""),
         ("/cache", "post", "/cache", vec![shown], r#"{"keys": ["a.csv", "nothing"]}"#),
         ("/cache", "post", "/cache", vec![shown], "{}"),
@@ -181,9 +184,11 @@ async fn every_status_and_header_that_is_answered_is_in_the_document() {
             let media = answer.header("content-type").split(';').next().unwrap().to_owned();
             let content = response["content"].as_object().unwrap_or_else(|| panic!("{what}: {status} has a body"));
             assert!(content.contains_key(&media) || content.contains_key("*/*"), "{what}: {status} is {media}: {content:?}");
+            named.extend(content.contains_key(&media).then_some(media));
         }
         seen.insert((path.to_owned(), method.to_owned(), status));
     }
+    assert!(named.contains("multipart/byteranges"), "several parts were answered: {named:?}");
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             for status in operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2')) {
@@ -210,6 +215,21 @@ async fn send_as(address: &str, method: Method, target: &str, headers: &[(&str, 
         }
         None => send(address, method, target, headers, body.to_owned()).await,
     }
+}
+
+/// Without columns there are no tables, and nothing is said of them.
+#[tokio::test]
+async fn the_document_says_what_this_build_can() {
+    let site = Site::open(&["a.csv"]).await;
+    let document = document(&site).await;
+    let said = |name: &str| {
+        document["paths"]["/cache/{key}"]["get"]["parameters"].as_array().unwrap().iter().any(|it| it["name"] == name)
+    };
+    let words = ["format", "columns", "where", "schema", "limit", "Accept"].map(said);
+    assert_eq!(words, [cfg!(feature = "frames"); 6]);
+    assert_eq!(document["paths"]["/cache/{key}"]["get"]["responses"]["406"].is_object(), cfg!(feature = "frames"));
+    let page = site.get("/docs").await;
+    assert_eq!(page.text().contains("format=parquet"), cfg!(feature = "frames"));
 }
 
 /// "A docs page at `/docs` that works offline."

@@ -1,6 +1,6 @@
 //! Arrow, csv and ndjson; and parts of parquet.
 
-use polars::prelude::{IpcCompression, IpcStreamWriter, IpcWriter, SerWriter};
+use polars::prelude::{IpcCompression, IpcStreamWriter, IpcWriter, SerWriter, StatisticsOptions};
 
 use super::*;
 
@@ -205,6 +205,44 @@ fn only_row_groups_that_can_have_such_rows_are_read() {
     ] {
         assert_eq!(outline.groups_of_rows(offset, limit), expected, "{offset}, {limit:?}");
     }
+}
+
+#[test]
+fn what_a_parquet_file_says_is_what_its_table_does_and_nothing_where_it_does_not_say_it() {
+    let (key, body) = (key(), Bytes::from(flat_parquet(StatisticsOptions::full())));
+    let named =
+        |columns: &[&str]| Slice { columns: Some(columns.iter().map(|&name| name.to_owned()).collect()), ..Slice::default() };
+    let whole = source(&key, &body).frame().unwrap();
+    for slice in [Slice::default(), named(&["w"]), named(&["w", "n", "b"])] {
+        let said = source(&key, &body).said(&slice).unwrap().unwrap();
+        let of_table = Said::of(&cut_frame(&key, Format::Parquet, whole.table(), &slice, 0).unwrap());
+        assert_eq!((said.table.schema(), said.rows, said.nulls), (of_table.table.schema(), 4, of_table.nulls));
+        assert_eq!(said.table.height(), 0, "nothing was unpacked");
+    }
+    assert!(matches!(source(&key, &body).said(&named(&["x"])), Err(Error::BadSlice { parameter: "columns", .. })));
+    let silent = Bytes::from(flat_parquet(StatisticsOptions::empty()));
+    assert_eq!(source(&key, &silent).said(&Slice::default()).unwrap(), None);
+    // A list's nulls are not those of what is in it.
+    let nested = Bytes::from(parquet());
+    assert_eq!(source(&key, &nested).said(&Slice::default()).unwrap(), None);
+    assert_eq!(source(&key, &nested).said(&named(&["n"])).unwrap().unwrap().nulls, [1]);
+}
+
+fn source<'a>(key: &'a Key, body: &'a Bytes) -> Source<'a> {
+    Source { key, format: Format::Parquet, body, frame_bytes_max: 1 << 20 }
+}
+
+/// Four rows in row groups of two, with what `statistics` note of them.
+fn flat_parquet(statistics: StatisticsOptions) -> Vec<u8> {
+    let columns = vec![
+        Series::new("n".into(), [Some(1_i64), None, Some(3), None]).into_column(),
+        Series::new("w".into(), [Some("a"), Some("b"), None, Some("")]).into_column(),
+        Series::new("b".into(), [true, false, true, true]).into_column(),
+    ];
+    let mut file = Vec::new();
+    let writer = ParquetWriter::new(&mut file).with_statistics(statistics).with_row_group_size(Some(2));
+    writer.finish(&mut DataFrame::new(4, columns).unwrap()).unwrap();
+    file
 }
 
 #[test]

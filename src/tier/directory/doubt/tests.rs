@@ -161,7 +161,7 @@ fn forgetting_leaves_what_is_under_a_newer_token() {
     kit.disk.doubt(&kit.key).unwrap();
     let newer = kit.hold(b"2");
     let held = files(kit.dir.path());
-    kit.disk.forget(&kit.key, &asked_under).unwrap();
+    assert_eq!(kit.disk.forget(&kit.key, &asked_under).unwrap(), Forgotten::Overtaken);
     assert_eq!(files(kit.dir.path()), held);
     assert_eq!(kit.token(), Some(newer));
 }
@@ -212,6 +212,25 @@ fn what_another_asked_for_under_a_forgotten_token_is_not_stored() {
     }
 }
 
+/// It was doubted meanwhile, and who asks under the newer token is told that the object is there before the record says otherwise.
+/// Promise 5: "Nothing stands in for [...] what the record said is absent"
+#[test]
+fn what_another_asked_for_under_a_newer_token_is_not_stored() {
+    for was_evicted in [false, true] {
+        let kit = kit();
+        if was_evicted {
+            kit.hold(b"1");
+            kit.disk.evict(&kit.key).unwrap();
+        }
+        let older = Token::random();
+        let newer = kit.disk.announce(&kit.key).unwrap();
+        assert_eq!(kit.disk.forget(&kit.key, &older).unwrap(), Forgotten::Gone);
+        let entry = Entry::new(Version { etag: "\"v\"".into(), last_modified: ASKED }, Media::default(), "2".into());
+        assert_eq!(kit.disk.store(&kit.key, &newer, &entry, ASKED).unwrap(), Stored::Overtaken);
+        assert_eq!(kit.place.dir.exists(), was_evicted, "it goes where nothing was ever stored in it");
+    }
+}
+
 /// Promise 5: "Nothing stands in for [...] what the record said is absent"
 #[test]
 fn forgetting_takes_what_was_doubted_before_the_answer() {
@@ -241,7 +260,7 @@ fn a_token_taken_back_by_mistake_is_put_where_it_was() {
     kit.disk.announce(&kit.key).unwrap();
     kit.disk.doubt(&kit.key).unwrap();
     let newer = kit.token();
-    kit.disk.withdraw(&kit.place, &Token::random()).unwrap();
+    assert_eq!(kit.disk.withdraw(&kit.place, &Token::random()).unwrap(), Forgotten::Overtaken, "what was doubted may stand in");
     assert_eq!(kit.token(), newer);
     assert_eq!(files(&kit.place.dir), BTreeSet::from([kit.place.doubt()]));
 }

@@ -110,7 +110,7 @@ pub const ELSEWHERE: Answer = Answer {
     headers: &[header::KEEPING, header::PLACE],
     content: Content::Nothing,
 };
-pub const TABLE: Answer = Answer {
+pub const QUERIED: Answer = Answer {
     status: StatusCode::OK,
     what: "The rows, in the form that is asked for.",
     headers: &[header::ANSWER],

@@ -13,6 +13,8 @@ use crate::doctor::{self, Finding, Report, Scope};
 use crate::entry::Budget;
 use crate::error::Error;
 use crate::freshness::Moment;
+#[cfg(feature = "python")]
+use crate::function::python::{Limits as FunctionLimits, Python};
 use crate::function::{Compile, Directory, Engine, Language, Outside, Registry, Spec, builtin};
 #[cfg(feature = "frames")]
 use crate::function::{SqlCompiler, worker::Workers};
@@ -308,7 +310,7 @@ async fn parts(config: &Config) -> Result<Parts, StartError> {
 fn engine(parts: &Parts, config: &Config, deploys: bool) -> Arc<Engine> {
     let registry = Registry::new(builtin::all());
     let registry = match &config.function_dir {
-        Some(below) => registry.with_files(Directory { below: below.clone(), compilers: compilers() }),
+        Some(below) => registry.with_files(Directory { below: below.clone(), compilers: compilers(config) }),
         None => registry,
     };
     let deploys = deploys.then(|| Arc::clone(&parts.deploys));
@@ -323,10 +325,17 @@ fn engine(parts: &Parts, config: &Config, deploys: bool) -> Arc<Engine> {
 }
 
 /// One for each language that this binary was built with.
-fn compilers() -> Vec<Arc<dyn Compile>> {
+#[cfg_attr(not(feature = "python"), expect(unused_variables, reason = "only Python's limits are settings"))]
+fn compilers(config: &Config) -> Vec<Arc<dyn Compile>> {
     vec![
         #[cfg(feature = "frames")]
         Arc::new(SqlCompiler),
+        #[cfg(feature = "python")]
+        Arc::new(Python::new(
+            // Whatever has become of the file since: this program, as it runs.
+            "/proc/self/exe".into(),
+            FunctionLimits { time: config.function_timeout, memory_bytes: config.function_memory_bytes },
+        )),
     ]
 }
 

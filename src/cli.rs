@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{PEER_COMMAND, Scope};
 use crate::function::Language;
+#[cfg(feature = "python")]
+use crate::function::python::{parser, worker};
 #[cfg(feature = "frames")]
 use crate::function::worker::WORKER_COMMAND;
 
@@ -41,6 +43,14 @@ pub enum Command {
     Functions(FunctionsCommand),
     /// Look for what is wrong, and say what to do about it; ends with 1 where there are problems.
     Doctor(DoctorArguments),
+    /// Be a process that functions run in.
+    #[cfg(feature = "python")]
+    #[command(hide = true, name = worker::COMMAND)]
+    FunctionWorker,
+    /// Be a process that looks at a function's file, which is the standard input.
+    #[cfg(feature = "python")]
+    #[command(hide = true, name = parser::COMMAND)]
+    FunctionParser,
     /// Be another process for `doctor`.
     #[command(hide = true, name = PEER_COMMAND)]
     DoctorPeer {

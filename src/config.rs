@@ -3,6 +3,7 @@
 //! Every problem is found before the first is reported, and each says what to write instead.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
 
@@ -48,6 +49,10 @@ pub struct Config {
     pub function_deploy: Switch,
     /// Where users' functions are, below the data prefix; `None` where there are none.
     pub function_dir: Option<Prefix>,
+    /// How long one call of a function may take.
+    pub function_timeout: Duration,
+    /// What the values of one call of a function may take of the memory, beside what this service keeps.
+    pub function_memory_bytes: u64,
     /// What callers have to show; `None` where anybody may ask whom the front door lets through.
     pub api_token: Option<ApiToken>,
     /// Origins whose pages may ask from a browser, as `https://example.com`; `*` for the pages of all, which then may only read.
@@ -159,6 +164,8 @@ impl Config {
         let redirect = settings.switch("CACHE_API_REDIRECT");
         let function_deploy = settings.switch("CACHE_API_FUNCTION_DEPLOY");
         let function_dir = settings.function_dir();
+        let function_timeout = settings.function_timeout();
+        let function_memory_bytes = settings.function_memory_bytes();
         let api_token = settings.api_token();
         let cors_origins = settings.cors_origins();
         let deployment = settings.deployment();
@@ -179,6 +186,8 @@ impl Config {
             redirect,
             function_deploy,
             function_dir,
+            function_timeout,
+            function_memory_bytes,
             api_token,
             cors_origins,
             deployment,

@@ -238,6 +238,30 @@ pub enum Error {
         /// Which parameter, and what it wants.
         reason: String,
     },
+    /// A function raised an exception that it did not catch. Mend the function, or the call.
+    #[error("function `{function}` raised {exception}")]
+    FunctionRaised {
+        /// The function.
+        function: String,
+        /// `ValueError: no such date`.
+        exception: String,
+        /// As Python prints it, of the function's own lines.
+        traceback: String,
+    },
+    /// A function was stopped at one of its limits, or its process ended. Mend the function, or raise the limit.
+    #[error("function `{function}` was stopped: {reason}")]
+    FunctionStopped {
+        /// The function.
+        function: String,
+        /// Which limit, and what it was.
+        reason: String,
+    },
+    /// As many functions run and wait as may. Try again in a second.
+    #[error("function `{function}` has not begun: as many run and wait as this service takes")]
+    FunctionBusy {
+        /// The function.
+        function: String,
+    },
     /// A function failed or was stopped. Look at the function.
     #[error("function `{function}` failed")]
     FunctionFailed {

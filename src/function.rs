@@ -27,6 +27,8 @@ pub mod builtin;
 mod compile;
 mod deploy;
 mod engine;
+#[cfg(feature = "python")]
+pub mod python;
 #[cfg(feature = "frames")]
 mod query;
 mod registry;

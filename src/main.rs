@@ -15,6 +15,8 @@ use cache_api::cli::{
 };
 use cache_api::config::{Config, Environment};
 use cache_api::doctor::{Level, peer};
+#[cfg(feature = "python")]
+use cache_api::function::python;
 #[cfg(feature = "frames")]
 use cache_api::function::worker;
 use cache_api::key::KeyPatterns;
@@ -62,6 +64,10 @@ fn command_line(environment: &Environment) -> ExitCode {
             Ok(config) => run(Builder::new_multi_thread(), doctor(&config, &arguments)),
             Err(problems) => end(MISUSED, problems),
         },
+        #[cfg(feature = "python")]
+        Command::FunctionWorker => python::worker::work(),
+        #[cfg(feature = "python")]
+        Command::FunctionParser => python::parser::work(),
         Command::DoctorPeer { scratch } => match peer(&scratch, std::io::stdin().lock(), std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => end(FAILED, error),

@@ -16,11 +16,13 @@ mod record;
 const OURS: &str = "CACHE_API_";
 
 /// The names of our own.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 23] = [
     "CACHE_API_ACCESS_POINT_ID",
     "CACHE_API_CORS_ORIGINS",
     "CACHE_API_FILE_SYSTEM_ID",
     "CACHE_API_FUNCTION_DEPLOY",
+    "CACHE_API_FUNCTION_MEMORY",
+    "CACHE_API_FUNCTION_TIMEOUT",
     "CACHE_API_KEEP_WARM",
     "CACHE_API_LOCAL_BUDGET",
     "CACHE_API_LOCAL_MAX_AGE",
@@ -42,6 +44,18 @@ const KNOWN: [&str; 21] = [
 
 /// Least memory to serve from: below it the copies of one request's body alone may not fit.
 const MEMORY_BUDGET_MIN: u64 = 16 << 20;
+
+/// Least memory for a function: below it the interpreter has hardly room for itself.
+const FUNCTION_MEMORY_MIN: u64 = 16 << 20;
+
+/// What a function's values may take where nothing is said. Data is not among them: frames stay in the service.
+const FUNCTION_MEMORY_UNTOLD: u64 = 256 << 20;
+
+/// How long a function may take where nothing is said: a third of what API Gateway waits.
+const FUNCTION_TIMEOUT_UNTOLD: Duration = Duration::from_secs(10);
+
+/// As long as Lambda lets anything run.
+const FUNCTION_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Least memory for a query of its own: below it the columns of one file may not fit.
 const QUERY_MEMORY_MIN: u64 = 64 << 20;
@@ -171,6 +185,33 @@ impl<'a> Settings<'a> {
         let text = self.place("AWS_FUNCTION_DIR")?;
         let invalid = |error| self.problems.add("AWS_FUNCTION_DIR", text, format_args!("keys cannot begin with it: {error}"));
         Prefix::normalise(text).map_err(invalid).ok()
+    }
+
+    /// How long one call of a function may take.
+    pub fn function_timeout(&mut self) -> Duration {
+        let within = |text: &str| {
+            let timeout = parse_age(text)?;
+            if timeout.is_zero() {
+                Err("no time at all; write a duration such as 10s".to_owned())
+            } else if timeout > FUNCTION_TIMEOUT_MAX {
+                Err("longer than Lambda lets anything run; write at most 15m".to_owned())
+            } else {
+                Ok(timeout)
+            }
+        };
+        self.parsed("CACHE_API_FUNCTION_TIMEOUT", within).unwrap_or(FUNCTION_TIMEOUT_UNTOLD)
+    }
+
+    /// What the values of one call of a function may take of the memory.
+    pub fn function_memory_bytes(&mut self) -> u64 {
+        let within = |text: &str| {
+            let bytes = parse_size(text)?;
+            let is_enough = bytes >= FUNCTION_MEMORY_MIN;
+            is_enough
+                .then_some(bytes)
+                .ok_or_else(|| format!("too little to run in; write at least {}MiB", FUNCTION_MEMORY_MIN >> 20))
+        };
+        self.parsed("CACHE_API_FUNCTION_MEMORY", within).unwrap_or(FUNCTION_MEMORY_UNTOLD)
     }
 
     /// What callers have to show; `None` where nothing is. Empty is refused: whoever wrote it believes that there is one.

@@ -16,7 +16,8 @@ pub trait Compile: Send + Sync + 'static {
     /// How the names of its files end, without the dot: `sql`.
     fn extension(&self) -> &'static str;
 
-    /// Makes the function that `file` is. Its spec has the file's name and version. Called once a version; nothing of the function runs.
+    /// Makes the function that `file` is. Its spec has the file's name and version. Called once a version. What a file does when
+    /// it is loaded may be done; no call of it is made.
     ///
     /// # Errors
     /// `BadFunction`, which is remembered with the version; anything else is not.

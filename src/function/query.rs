@@ -124,6 +124,46 @@ impl View {
         self.answer(self.open(bound).await?).await
     }
 
+    /// Answers a statement over `frame`, which it calls `self`. Here alone: no other process has the frame.
+    ///
+    /// # Errors
+    /// `BadQuery`, `QueryStopped`, `Overloaded`.
+    #[cfg(feature = "python")]
+    pub(super) async fn sql_of(
+        &self,
+        frame: Arc<Derived<Frame>>,
+        sql: String,
+        values: BTreeMap<String, Scalar>,
+    ) -> Result<Arc<Derived<Frame>>> {
+        const NAME: &str = "self";
+        let bad = |reason: &str| Error::BadQuery { reason: reason.to_owned() };
+        let unbounded =
+            || bad("what a frame is asked must be bounded beforehand: no join, no other SELECT; `cache.sql` has them all");
+        let bound = self.bind(sql, values).await?;
+        if bound.tables.iter().any(|table| table != NAME) {
+            return Err(bad("a frame is asked about `self`; `cache.sql` reads objects"));
+        }
+        if bound.shape.is_unbounded {
+            return Err(unbounded());
+        }
+        let pieces = vec![Piece { key: self.key(NAME)?, part: Part::Frame(frame) }];
+        let inputs: Vec<_> = bound.tables.iter().map(|table| Input { table: table.clone(), pieces: pieces.clone() }).collect();
+        let turn = self.engine().queries().enter().await?;
+        let (frame_bytes_max, bytes_max) = (self.engine().frame_bytes_max(), self.making_max());
+        let running = spawn_blocking(move || {
+            let answered = run(&bound, &inputs, frame_bytes_max, Some(bytes_max));
+            drop(turn);
+            answered
+        });
+        let ended = timeout_at(self.ask().deadline.into(), running).await;
+        let ended = ended.map_err(|_| Error::QueryStopped { why: Stopped::TimedOut })?;
+        match ended.map_err(|cause| Error::FunctionFailed { function: "query".to_owned(), cause: cause.into() })? {
+            Ok(table) => self.hold(Frame::new(table, None)).await.map_err(|_| Error::Overloaded),
+            Err(Refused::Failed(error)) => Err(error),
+            Err(Refused::Unbounded) => Err(unbounded()),
+        }
+    }
+
     async fn globbed(&self, name: &str) -> Result<Vec<Key>> {
         let bad = |reason: String| Error::BadQuery { reason };
         let patterns = KeyPatterns::parse([name]).map_err(|error| bad(error.to_string()))?;

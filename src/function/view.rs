@@ -22,7 +22,7 @@ use crate::tier::SharedResults;
 use crate::tier::memory::{Derived, Kind, Weighed};
 
 /// How many calls may stand in each other: a function that calls itself ends here.
-const DEPTH_MAX: usize = 16;
+pub(super) const DEPTH_MAX: usize = 16;
 
 /// How many inputs of a result are asked for at a time.
 const LOOKS_MAX: usize = 16;
@@ -52,6 +52,12 @@ impl View {
     /// As of when, and until when.
     pub fn ask(&self) -> Ask {
         self.ask
+    }
+
+    /// Whether another function makes this call.
+    #[cfg(feature = "python")]
+    pub(super) fn is_within_another(&self) -> bool {
+        self.depth > 0
     }
 
     /// Parses the name of an object.

@@ -26,6 +26,7 @@ pub struct Problem {
     kind: &'static Kind,
     detail: String,
     key: Option<String>,
+    traceback: Option<String>,
     /// Boxed, for a problem is a result's other side in many places.
     headers: Box<HeaderMap>,
 }
@@ -54,6 +55,9 @@ impl Problem {
             tracing::debug!(%error, cause = error.cause_text(), "a request was refused");
         }
         let mut problem = Self::new(kind, format_args!("{error}; {advice}"));
+        if let Error::FunctionRaised { traceback, .. } = error {
+            problem.traceback = Some(traceback.clone());
+        }
         problem.key = key_of(error).map(|key| key.as_str().to_owned());
         match error {
             Error::NotFound { .. } | Error::NotCached { .. } => status_header::write_failure(&mut problem.headers, error),
@@ -62,6 +66,7 @@ impl Problem {
             | Error::Unreachable { .. }
             | Error::Changed { .. }
             | Error::Busy { .. }
+            | Error::FunctionBusy { .. }
             | Error::Overloaded
             | Error::NotWritten { .. } => {
                 problem.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -226,7 +231,7 @@ impl Problem {
         Self::new(&catalogue::UNKNOWN_URL, detail)
     }
 
-    /// {"type", "title", "status", "detail", "key" where it is about one}. Source: RFC 9457, section 3.
+    /// {"type", "title", "status", "detail", "key" where it is about one, "traceback" of a function}. Source: RFC 9457, section 3.
     pub(super) fn document(&self) -> Value {
         let mut document = Map::new();
         document.insert("type".to_owned(), Value::from(format!("/problems/{}", self.kind.slug)));
@@ -235,6 +240,9 @@ impl Problem {
         document.insert("detail".to_owned(), Value::from(&*self.detail));
         if let Some(key) = &self.key {
             document.insert("key".to_owned(), Value::from(&**key));
+        }
+        if let Some(traceback) = &self.traceback {
+            document.insert("traceback".to_owned(), Value::from(&**traceback));
         }
         Value::from(document)
     }
@@ -245,7 +253,7 @@ impl Problem {
     }
 
     fn new(kind: &'static Kind, detail: impl fmt::Display) -> Self {
-        Self { kind, detail: detail.to_string(), key: None, headers: Box::default() }
+        Self { kind, detail: detail.to_string(), key: None, traceback: None, headers: Box::default() }
     }
 
     /// The same, with a header.
@@ -316,6 +324,11 @@ fn judge(error: &Error) -> (&'static Kind, &'static str) {
         Error::BadAnswer { .. } => (&catalogue::BAD_ANSWER, "ask for another form, or mend the function"),
         Error::BadFunction { .. } => (&catalogue::BAD_FUNCTION, "mend its file"),
         Error::InvalidArgument { .. } => (&catalogue::INVALID_ARGUMENT, "mend the call"),
+        Error::FunctionRaised { .. } => (&catalogue::FUNCTION_RAISED, "mend the function, or the call"),
+        Error::FunctionStopped { .. } => {
+            (&catalogue::FUNCTION_STOPPED, "have it do less; the operator may raise the limit that is named")
+        }
+        Error::FunctionBusy { .. } => (&catalogue::BUSY, "try again in a second"),
         Error::FunctionFailed { .. } => (&catalogue::FUNCTION_FAILED, "look at this service's log"),
     }
 }
@@ -348,6 +361,9 @@ fn key_of(error: &Error) -> Option<&Key> {
         | Error::NoDeploys
         | Error::BadFunction { .. }
         | Error::InvalidArgument { .. }
+        | Error::FunctionRaised { .. }
+        | Error::FunctionStopped { .. }
+        | Error::FunctionBusy { .. }
         | Error::FunctionFailed { .. } => None,
     }
 }

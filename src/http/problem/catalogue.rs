@@ -143,6 +143,14 @@ kinds! {
     TOO_MANY_NAMES = "too-many-names", UNPROCESSABLE_ENTITY, "Too many objects below a name",
         "The function or query wants all objects below a name, and there are more than are ever listed at once.",
         "Use a longer prefix, or a pattern that begins with one.";
+    FUNCTION_RAISED = "function-raised", UNPROCESSABLE_ENTITY, "The function raised an exception",
+        "The function's own code raised an exception and did not catch it. `traceback` has it as Python prints it.",
+        "Mend the line that `traceback` names, or call the function with something else.";
+    FUNCTION_STOPPED = "function-stopped", UNPROCESSABLE_ENTITY, "The function was stopped",
+        "The function took more time or memory than a call may have, printed or returned too much, or its process ended. No other \
+         call noticed.",
+        "Have it do less, or on less: frames keep the heavy work outside of Python. The operator may raise the limit that `detail` \
+         names.";
     FAILURE = "failure", INTERNAL_SERVER_ERROR, "A mistake of this service",
         "Something happened that should not have.",
         "The operator looks at this service's log, and files a bug with what it says.";

@@ -57,6 +57,8 @@ pub const CALLS: &[&Kind] = &[
     &catalogue::TOO_LARGE,
     &catalogue::UNKNOWN_FORMAT,
     &catalogue::UNPARSABLE,
+    &catalogue::FUNCTION_RAISED,
+    &catalogue::FUNCTION_STOPPED,
     &catalogue::FUNCTION_FAILED,
     &catalogue::NOT_WRITTEN,
 ];

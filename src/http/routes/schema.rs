@@ -103,6 +103,7 @@ schemas! {
         "type": "object", "required": ["type", "title", "status", "detail"], "properties": {
             "type": { "type": "string", "description": "Where it is explained: /problems/{slug}." }, "title": { "type": "string" },
             "status": { "type": "integer" }, "detail": { "type": "string" }, "key": { "type": "string" },
+            "traceback": { "type": "string", "description": "As Python prints it, of a function's own lines." },
         },
     });
     PROBLEM_KIND = "ProblemKind", json!({

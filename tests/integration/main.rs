@@ -26,6 +26,8 @@ mod live_functions;
 mod local_api;
 mod mutants;
 mod one_fetch;
+#[cfg(feature = "python")]
+mod python_functions;
 #[cfg(feature = "frames")]
 mod queries;
 mod readme;

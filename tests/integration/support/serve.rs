@@ -80,6 +80,11 @@ impl Serve {
         &self.announcement
     }
 
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id().expect("nobody has waited for it")
+    }
+
     /// Sends it a signal by name: `TERM`, `INT`, `STOP`, `CONT`.
     pub async fn signal(&self, name: &str) {
         let id = self.child.id().expect("a process that nobody has waited for");

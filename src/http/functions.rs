@@ -65,14 +65,14 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
 /// GET: a call with the arguments in the query.
 pub(super) async fn call(State(api): State<Api>, Path(name): Path<String>, request: Request) -> Result<Response, Problem> {
     let ask = demanded(&request);
-    let (format, given) = query(request.uri())?;
+    let Query { format, given } = Query::of(request.uri())?;
     answered(&api, &name, given, format.as_deref(), request.headers(), ask).await
 }
 
 /// POST: a call with the arguments in a JSON object; nothing is an empty one.
 pub(super) async fn call_with(State(api): State<Api>, Path(name): Path<String>, request: Request) -> Result<Response, Problem> {
     let ask = demanded(&request);
-    let (format, mut given) = query(request.uri())?;
+    let Query { format, mut given } = Query::of(request.uri())?;
     let headers = request.headers().clone();
     let body = incoming::whole(request.into_body(), BODY_BYTES_MAX, ask.deadline).await?;
     if !body.is_empty() {
@@ -172,16 +172,23 @@ async fn answered(
 }
 
 /// The form that is named, and the arguments.
-fn query(uri: &Uri) -> Result<(Option<String>, Vec<(String, Given)>), Problem> {
-    let (mut format, mut given) = (None, Vec::new());
-    for (name, value) in form::pairs(uri.query().unwrap_or_default()).map_err(target::not_utf8)? {
-        match &*name {
-            "format" if format.is_some() => return Err(Problem::bad_parameter("format", "is given more than once")),
-            "format" => format = Some(value),
-            _ => given.push((name, Given::Text(value))),
+struct Query {
+    format: Option<String>,
+    given: Vec<(String, Given)>,
+}
+
+impl Query {
+    fn of(uri: &Uri) -> Result<Self, Problem> {
+        let mut query = Self { format: None, given: Vec::new() };
+        for (name, value) in form::pairs(uri.query().unwrap_or_default()).map_err(target::not_utf8)? {
+            match &*name {
+                "format" if query.format.is_some() => return Err(Problem::bad_parameter("format", "is given more than once")),
+                "format" => query.format = Some(value),
+                _ => query.given.push((name, Given::Text(value))),
+            }
         }
+        Ok(query)
     }
-    Ok((format, given))
 }
 
 /// After which name, and how many.

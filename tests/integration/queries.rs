@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cache_api::error::{Error, Stopped};
 use cache_api::frame::Format;
@@ -12,6 +12,7 @@ use cache_api::function::worker::{Order, Workers};
 use cache_api::key::{Key, Prefix};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::support::client::{Answer, get, send};
 use super::support::repository::in_repository;
@@ -222,7 +223,7 @@ async fn a_worker_that_is_late_or_dies_or_is_none_is_said_to_be() {
     let run = async |program: &str, time: Duration| {
         let workers = Workers::new(program.into(), 8 << 30);
         let order = Order { bound: &bound, inputs: &inputs, answer_bytes_max: 1 << 20, frame_bytes_max: 1 << 30 };
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         workers.run(order, now, now + time).await
     };
     let begun = Instant::now();

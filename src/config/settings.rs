@@ -111,7 +111,8 @@ impl<'a> Settings<'a> {
         self.parsed("CACHE_API_MEMORY_BUDGET", within).unwrap_or(default)
     }
 
-    /// What a query may take that runs in a process of its own: half of the memory budget where it is not given, since two may run.
+    /// What a query may take that runs in a process of its own: a quarter of the memory budget where it is not given. Two may
+    /// run, and the budget wants half as much again beside it.
     pub fn query_memory_bytes(&mut self, memory_budget_bytes: u64) -> u64 {
         let within = |text: &str| {
             let bytes = parse_size(text)?;
@@ -120,7 +121,7 @@ impl<'a> Settings<'a> {
                 .then_some(bytes)
                 .ok_or_else(|| format!("too little to parse a table; write at least {}MiB", QUERY_MEMORY_MIN >> 20))
         };
-        let default = (memory_budget_bytes / 2).max(QUERY_MEMORY_MIN);
+        let default = (memory_budget_bytes / 4).max(QUERY_MEMORY_MIN);
         self.parsed("CACHE_API_QUERY_MEMORY", within).unwrap_or(default)
     }
 

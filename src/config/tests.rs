@@ -35,7 +35,7 @@ fn a_bucket_alone_is_enough() {
         local_data_dir: Some("/home/ann/.cache/cache-api".into()),
         policy: Policy::default(),
         memory_budget_bytes: 2 * GIB,
-        query_memory_bytes: GIB,
+        query_memory_bytes: GIB / 2,
         local_budget_bytes: None,
         keep_warm: KeyPatterns::default(),
         response_mode: ResponseMode::Buffered,

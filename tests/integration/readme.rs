@@ -49,6 +49,12 @@ async fn the_readme_s_curl_lines_answer_as_printed() {
     try_examples(include_str!("../../README.md"), 5).await;
 }
 
+#[cfg(feature = "frames")]
+#[tokio::test]
+async fn the_lines_that_show_queries_answer_as_printed() {
+    try_examples(include_str!("../../docs/QUERIES.md"), 2).await;
+}
+
 #[tokio::test]
 async fn the_lines_that_show_the_headers_answer_as_printed() {
     try_examples(include_str!("../../docs/API.md"), 15).await;

@@ -60,6 +60,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Text => f.write_str("a text"),
             Self::Key => f.write_str("the name of an object"),
+            Self::Integer { min: i64::MIN, max: i64::MAX } => f.write_str("a whole number"),
             Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::Float => f.write_str("a finite number"),
             Self::Boolean => f.write_str("`true` or `false`"),

@@ -71,7 +71,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
                 answer = local_lambda.send(self.server.function, event)
             except TimeoutError:
                 return self.give(*message(504, "Endpoint request timed out"))
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
+                print(f"the function gave no answer: {type(error).__name__} {error}", file=sys.stderr)
                 answer = b""
         self.give(*response(answer))
 

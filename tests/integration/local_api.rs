@@ -101,7 +101,7 @@ fn curl_gets_from_the_local_api_what_it_would_get_through_api_gateway() {
 
     let csv = bridge.text(&["-D", "-"], "/cache/prices.csv");
     let (head, body) = csv.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}\n{}", bridge.log());
     assert!(head.contains("\r\ncache-status: cache-api; "), "{head}");
     assert_eq!(body.as_bytes(), sample("prices.csv"));
     assert!(bridge.curl(&[], "/cache/bonds.parquet") == sample("bonds.parquet"), "other bytes");

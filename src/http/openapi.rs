@@ -93,6 +93,7 @@ fn parameter_of(parameter: &Parameter) -> Value {
         Form::Text(example) => json!({ "type": "string", "examples": [example] }),
         Form::Key => schema::key(),
         Form::Number => json!({ "type": "integer", "minimum": 0 }),
+        Form::UpTo(most) => json!({ "type": "integer", "minimum": 1, "maximum": most }),
         Form::OneOf(words) => json!({ "type": "string", "enum": words }),
     };
     json!({ "name": name, "in": place, "required": is_needed, "description": what, "schema": schema })

@@ -27,10 +27,11 @@ SEED = "20170910"
 RESOURCES = ["/cache/prices.csv", "/cache/bonds.parquet", "/cache/prices.csv?format=json", "/cache?path=prices.csv", "/cache"]
 RESOURCES += ["/cache/nothing.csv", "/problems/not-found", "/docs", "/openapi.json", "/health"]
 # A command has a path and no function; a batch has a body and no path; a part of a table is of the columns that it has; a
-# condition is of the version that there is.
+# condition is of the version that there is; a call has the parameters of its function, and a statement those that stand in it.
 KEYED = ["create_object", "evict_object", "get_object", "head_object", "update_object"]
 DEPENDENT = [*KEYED, "create_many", "evict_named", "get_or_list", "head_or_telemetry", "run_form", "run_query", "run_query_unseen"]
-DEPENDENT += ["update_named"]
+DEPENDENT += ["update_named", "call_function", "call_function_unseen", "call_function_with", "deploy_function"]
+DEPENDENT += ["ask_query", "ask_query_unseen", "ask_form"]
 PAGES = {"docs": "/docs", "table": "/cache/prices.csv?format=html"}
 TIME_MAX = 1200
 

@@ -33,6 +33,8 @@ pub enum Form {
     Text(&'static str),
     /// A whole number, 0 or more.
     Number,
+    /// A whole number, 1 or more and at most this.
+    UpTo(u32),
     /// One of these; the first where it is not given.
     OneOf(&'static [&'static str]),
 }
@@ -163,7 +165,10 @@ pub static LANGUAGE: Parameter = Parameter {
 };
 
 /// How many functions.
-pub static FUNCTIONS_LIMIT: Parameter = number("limit", "How many functions a page has at most: 1 to 1,000, without it 100.");
+pub static FUNCTIONS_LIMIT: Parameter = Parameter {
+    form: Form::UpTo(1_000),
+    ..number("limit", "How many functions a page has at most: 1 to 1,000, without it 100.")
+};
 
 /// What is to be done.
 pub static COMMAND: Parameter = Parameter {

@@ -165,7 +165,7 @@ impl Config {
         let function_deploy = settings.switch("CACHE_API_FUNCTION_DEPLOY");
         let function_dir = settings.function_dir();
         let function_timeout = settings.function_timeout();
-        let function_memory_bytes = settings.function_memory_bytes();
+        let function_memory_bytes = settings.function_memory_bytes(memory_budget_bytes);
         let api_token = settings.api_token();
         let cors_origins = settings.cors_origins();
         let deployment = settings.deployment();

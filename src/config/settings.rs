@@ -49,7 +49,7 @@ const MEMORY_BUDGET_MIN: u64 = 16 << 20;
 const FUNCTION_MEMORY_MIN: u64 = 16 << 20;
 
 /// What a function's values may take where nothing is said. Data is not among them: frames stay in the service.
-const FUNCTION_MEMORY_UNTOLD: u64 = 256 << 20;
+const FUNCTION_MEMORY_UNTOLD_MAX: u64 = 256 << 20;
 
 /// How long a function may take where nothing is said: a third of what API Gateway waits.
 const FUNCTION_TIMEOUT_UNTOLD: Duration = Duration::from_secs(10);
@@ -204,7 +204,7 @@ impl<'a> Settings<'a> {
     }
 
     /// What the values of one call of a function may take of the memory.
-    pub fn function_memory_bytes(&mut self) -> u64 {
+    pub fn function_memory_bytes(&mut self, memory_budget_bytes: u64) -> u64 {
         let within = |text: &str| {
             let bytes = parse_size(text)?;
             let is_enough = bytes >= FUNCTION_MEMORY_MIN;
@@ -212,7 +212,8 @@ impl<'a> Settings<'a> {
                 .then_some(bytes)
                 .ok_or_else(|| format!("too little to run in; write at least {}MiB", FUNCTION_MEMORY_MIN >> 20))
         };
-        self.parsed("CACHE_API_FUNCTION_MEMORY", within).unwrap_or(FUNCTION_MEMORY_UNTOLD)
+        let untold = (memory_budget_bytes / 8).clamp(FUNCTION_MEMORY_MIN, FUNCTION_MEMORY_UNTOLD_MAX);
+        self.parsed("CACHE_API_FUNCTION_MEMORY", within).unwrap_or(untold)
     }
 
     /// What callers have to show; `None` where nothing is. Empty is refused: whoever wrote it believes that there is one.

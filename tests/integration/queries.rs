@@ -12,6 +12,7 @@ use cache_api::frame::Format;
 use cache_api::frame::query::{Input, Part, Piece, Statement};
 use cache_api::function::worker::{Order, Workers};
 use cache_api::key::{Key, Prefix};
+use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -211,6 +212,25 @@ async fn a_query_that_explodes_ends_alone() {
     let after = site.server.resident_mib();
     assert!(after < before + 64, "{before} MiB before, {after} MiB after");
     assert_eq!(site.sql("SELECT max(x) AS n FROM \"a.csv\"").await.text(), "n\n19999\n");
+}
+
+/// "A bounded pool sized to the cores, with a queue limit (503 with Retry-After)."
+#[tokio::test]
+async fn who_finds_no_place_in_the_queue_is_told_to_come_again() {
+    let lines: String = std::iter::once("x\n".to_owned()).chain((0..500).map(|row| format!("{row}\n"))).collect();
+    let site = Site::of(&[("a.csv", &lines)], &[]).await;
+    let joined = "SELECT count(*) AS n FROM \"a.csv\" AS a JOIN \"a.csv\" AS b ON a.x = b.x";
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let answers = join_all((0..cores * 17 + 20).map(|_| site.sql(joined))).await;
+    let (answered, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert!(!answered.is_empty() && !refused.is_empty(), "{} of {}", answered.len(), answered.len() + refused.len());
+    for answer in &answered {
+        assert_eq!(answer.text(), "n\n500\n");
+    }
+    for answer in &refused {
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"), "{answer:?}");
+    }
+    assert_eq!(site.sql(joined).await.text(), "n\n500\n");
 }
 
 /// "A query worker: killed at its time limit." And whatever else it may be: it takes its query alone.

@@ -1,7 +1,5 @@
 //! SQL over cached objects, from outside: what is answered, where it runs, and what becomes of what may not be.
 
-#![expect(clippy::disallowed_methods, reason = "how long an answer takes is measured")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;

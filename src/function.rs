@@ -152,6 +152,12 @@ impl Spec {
         self.parameters.push(Parameter { name: name.into(), kind, default: Some(default.into()), doc: doc.into() });
         self
     }
+
+    /// Keeps what it answers so.
+    #[must_use]
+    pub fn kept(self, retention: Retention) -> Self {
+        Self { retention, ..self }
+    }
 }
 
 /// What a function answers: once as the original's API prints it, and once as JSON.

@@ -4,10 +4,13 @@ use async_trait::async_trait;
 use num_bigint::BigInt;
 
 use crate::error::{Error, Result};
-use crate::function::{Answer, Arguments, Function, Kind, Spec, View};
+use crate::function::{Answer, Arguments, Function, Kind, Retention, Spec, View};
 
 /// The most digits there are to have: they take milliseconds.
 const DIGITS_MAX: i64 = 10_000;
+
+/// Different calls whose digits are kept: a megabyte at most.
+const CALLS_MAX: u64 = 100;
 
 pub(super) struct Pi(Spec);
 
@@ -15,6 +18,7 @@ impl Pi {
     pub(super) fn new() -> Self {
         let spec = Spec::new("pi", "Answers pi, cut after so many significant digits.");
         let digits = Kind::Integer { min: 1, max: DIGITS_MAX };
+        let spec = spec.kept(Retention::Memory { calls_max: Some(CALLS_MAX) });
         Self(spec.takes("significant_digits", digits, "How many digits, the 3 before the point included."))
     }
 }

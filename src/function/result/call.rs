@@ -9,7 +9,7 @@ use crate::function::{Arguments, Spec};
 use crate::tier::ResultName;
 
 /// The build of this program: another may compute something else of the same.
-const BUILD: &str = env!("CACHE_API_BUILD");
+const BUILD: &str = env!("SOURCES_DIGEST");
 
 /// Names one call of one version of a function, to the letter.
 ///

@@ -106,6 +106,24 @@ impl Cache {
         prepare: impl Future<Output = Result<(Bytes, u64)>> + Send + 'static,
         make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
+        let (cache, kind, key) = (Arc::clone(self), name.kind.name, name.key.clone());
+        self.made_once(name, async move {
+            let (body, room_bytes) = prepare.await?;
+            let _permit = cache.makers.acquire().await.expect("nobody closes this semaphore");
+            let room = cache.memory.budget().room(room_bytes).await.map_err(|_| Error::Busy { key })?;
+            let making = tokio::task::spawn_blocking(move || make(&body)).await;
+            let value = making.map_err(|cause| making_failed(kind, cause))??;
+            Ok((value, room))
+        })
+        .await
+    }
+
+    /// The value that is kept under `name`; else what `make` makes, once for all who want it at the same time, and its room.
+    async fn made_once<T: Weighed>(
+        self: &Arc<Self>,
+        name: DerivedName,
+        make: impl Future<Output = Result<(T, Room)>> + Send + 'static,
+    ) -> Result<Arc<Derived<T>>> {
         if let Some(value) = self.memory.derived::<T>(&name) {
             return Ok(value);
         }
@@ -115,13 +133,7 @@ impl Cache {
             if let Some(value) = cache.memory.derived::<T>(&kept_under) {
                 return Ok(value as Value);
             }
-            let kind = kept_under.kind.name;
-            let (body, room_bytes) = prepare.await?;
-            let _permit = cache.makers.acquire().await.expect("nobody closes this semaphore");
-            let busy = |_| Error::Busy { key: kept_under.key.clone() };
-            let room = cache.memory.budget().room(room_bytes).await.map_err(busy)?;
-            let making = tokio::task::spawn_blocking(move || make(&body)).await;
-            let value = making.map_err(|cause| making_failed(kind, cause))??;
+            let (value, room) = make.await?;
             Ok(cache.memory.keep_derived(kept_under, value, room) as Value)
         });
         let value = place.end.await.ok_or_else(|| making_failed(name.kind.name, "the making was cut short"))??;

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::cache::Cache;
-use crate::cache::derive::{Value, making_failed};
 use crate::entry::{NoRoom, Version};
 use crate::error::{Error, Result};
 use crate::freshness::Timestamp;
@@ -25,21 +24,13 @@ impl Cache {
         make: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
         let name = DerivedName { kind: kind.into(), key: key.clone(), version: version.clone() };
-        if let Some(value) = self.memory.derived::<T>(&name) {
-            return Ok(value);
-        }
-        let (cache, kept_under) = (Arc::clone(self), name.clone());
-        let place = self.makings.join(&name, (), |_| async move {
-            // Who started this may have looked before an earlier one ended.
-            if let Some(value) = cache.memory.derived::<T>(&kept_under) {
-                return Ok(value as Value);
-            }
+        let (cache, key) = (Arc::clone(self), key.clone());
+        self.made_once(name, async move {
             let value = make.await?;
-            let room = cache.room(value.weight_bytes()).await.map_err(|_| Error::Busy { key: kept_under.key.clone() })?;
-            Ok(cache.memory.keep_derived(kept_under, value, room) as Value)
-        });
-        let value = place.end.await.ok_or_else(|| making_failed(name.kind.name, "the making was cut short"))??;
-        Ok(value.downcast().expect("a kind is always of one type"))
+            let room = cache.room(value.weight_bytes()).await.map_err(|_| Error::Busy { key })?;
+            Ok((value, room))
+        })
+        .await
     }
 
     /// Gives `value` its room in memory for as long as anybody has it; nobody finds it here.

@@ -52,6 +52,10 @@ const fn number(name: &'static str, what: &'static str) -> Parameter {
     Parameter { name, place: Place::Query, is_needed: false, what, form: Form::Number }
 }
 
+const fn one_of(name: &'static str, what: &'static str, words: &'static [&'static str]) -> Parameter {
+    Parameter { name, place: Place::Query, is_needed: false, what, form: Form::OneOf(words) }
+}
+
 /// Defines parameters of one place that are text.
 macro_rules! texts {
     ($place:ident; $($name:ident = $text:literal, $what:literal, $example:literal;)+) => {
@@ -116,53 +120,37 @@ pub static SAMPLE: Parameter =
     number("sample", "Of a table: so many rows, chosen by chance; the same ones as long as the version is.");
 
 /// What a table is answered as.
-pub static FORMAT: Parameter = Parameter {
-    name: "format",
-    place: Place::Query,
-    is_needed: false,
-    what: "What a table is answered as: `stored` for its own bytes.",
-    form: Form::OneOf(&["stored", "parquet", "arrow", "arrows", "csv", "json", "json-columns", "ndjson", "html"]),
-};
+pub static FORMAT: Parameter = one_of(
+    "format",
+    "What a table is answered as: `stored` for its own bytes.",
+    &["stored", "parquet", "arrow", "arrows", "csv", "json", "json-columns", "ndjson", "html"],
+);
 
 /// What the answer to a query is written as.
-pub static ANSWER_FORMAT: Parameter = Parameter {
-    name: "format",
-    place: Place::Query,
-    is_needed: false,
-    what: "What the answer is written as; without it, what Accept says.",
-    form: Form::OneOf(&["json", "parquet", "arrow", "arrows", "csv", "json-columns", "ndjson", "html"]),
-};
+pub static ANSWER_FORMAT: Parameter = one_of(
+    "format",
+    "What the answer is written as; without it, what Accept says.",
+    &["json", "parquet", "arrow", "arrows", "csv", "json-columns", "ndjson", "html"],
+);
 
 /// Where the keys are looked for.
-pub static SOURCE: Parameter = Parameter {
-    name: "source",
-    place: Place::Query,
-    is_needed: false,
-    what: "`cache` for what is cached, `record` for what the bucket or directory holds.",
-    form: Form::OneOf(&["cache", "record"]),
-};
+pub static SOURCE: Parameter =
+    one_of("source", "`cache` for what is cached, `record` for what the bucket or directory holds.", &["cache", "record"]);
 
 /// Which function.
 pub static NAME: Parameter =
     Parameter { name: "name", place: Place::Path, is_needed: true, what: "The name of a function.", form: Form::Text("echo") };
 
 /// What a table is answered as where nothing is stored.
-pub static TABLE_FORMAT: Parameter = Parameter {
-    name: "format",
-    place: Place::Query,
-    is_needed: false,
-    what: "What a table is answered as; what is no table is JSON. All other parameters are the function's own.",
-    form: Form::OneOf(&["json", "json-columns", "ndjson", "csv", "parquet", "arrow", "arrows", "html"]),
-};
+pub static TABLE_FORMAT: Parameter = one_of(
+    "format",
+    "What a table is answered as; what is no table is JSON. All other parameters are the function's own.",
+    &["json", "json-columns", "ndjson", "csv", "parquet", "arrow", "arrows", "html"],
+);
 
 /// What a function is written in.
-pub static LANGUAGE: Parameter = Parameter {
-    name: "language",
-    place: Place::Query,
-    is_needed: false,
-    what: "What the text is written in, where Content-Type does not say it.",
-    form: Form::OneOf(&["python", "sql"]),
-};
+pub static LANGUAGE: Parameter =
+    one_of("language", "What the text is written in, where Content-Type does not say it.", &["python", "sql"]);
 
 /// How many functions.
 pub static FUNCTIONS_LIMIT: Parameter = Parameter {
@@ -171,13 +159,8 @@ pub static FUNCTIONS_LIMIT: Parameter = Parameter {
 };
 
 /// What is to be done.
-pub static COMMAND: Parameter = Parameter {
-    name: "command",
-    place: Place::Query,
-    is_needed: false,
-    what: "What is to be done with `path`; `head` needs none.",
-    form: Form::OneOf(&["read", "create", "update", "delete", "head"]),
-};
+pub static COMMAND: Parameter =
+    one_of("command", "What is to be done with `path`; `head` needs none.", &["read", "create", "update", "delete", "head"]);
 
 /// Which kind of problem.
 pub static SLUG: Parameter = Parameter {

@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::function::{Function, Language};
 
+/// Longest file of a function in bytes: a program that a person reads. What is longer reaches no compiler.
+pub const SOURCE_BYTES_MAX: u64 = 256 << 10;
+
 /// Makes functions of the files of one language.
 #[async_trait]
 pub trait Compile: Send + Sync + 'static {

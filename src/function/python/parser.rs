@@ -11,12 +11,10 @@ use tokio::process::Command;
 
 use super::describe::{Declaration, Undeclared, describe};
 use crate::error::Cause;
+use crate::function::compile::SOURCE_BYTES_MAX;
 
 /// The hidden command under which this program looks at the file on its standard input.
 pub const COMMAND: &str = "describe-function";
-
-/// The longest file that is looked at. What is written by hand has a hundredth of it.
-pub const SOURCE_BYTES_MAX: usize = 256 << 10;
 
 /// More than files need that people write. What needs more ends this process, and nothing else.
 const STACK_BYTES: usize = 64 << 20;
@@ -25,7 +23,7 @@ const STACK_BYTES: usize = 64 << 20;
 pub fn work() -> ExitCode {
     let look = || {
         let mut source = String::new();
-        io::stdin().lock().take(SOURCE_BYTES_MAX as u64 + 1).read_to_string(&mut source)?;
+        io::stdin().lock().take(SOURCE_BYTES_MAX).read_to_string(&mut source)?;
         let mut stdout = io::stdout().lock();
         to_writer(&mut stdout, &describe(&source))?;
         stdout.flush()
@@ -39,9 +37,6 @@ pub fn work() -> ExitCode {
 /// # Errors
 /// What is wrong with the file; outside of that, why no process could look at it.
 pub(super) async fn describe_apart(program: &Path, source: &str) -> Result<Result<Declaration, Undeclared>, Cause> {
-    if source.len() > SOURCE_BYTES_MAX {
-        return Ok(Err(Undeclared(format!("it has {} bytes; a function has {SOURCE_BYTES_MAX} at most", source.len()))));
-    }
     let mut command = Command::new(program);
     command.arg(COMMAND).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut process = command.spawn()?;

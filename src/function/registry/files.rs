@@ -8,12 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::function::compile::SOURCE_BYTES_MAX;
 use crate::function::{Compile, Function, Language, SourceFile, View};
 use crate::key::{Key, Prefix};
 use crate::tier::memory::Weighed;
-
-/// Longest file of a function in bytes: a program that a person reads.
-const SOURCE_BYTES_MAX: u64 = 256 << 10;
 
 /// Longest name of a function.
 const NAME_BYTES_MAX: usize = 64;

@@ -2,14 +2,14 @@
 //!
 //! The original printed dicts with `str`, so its answers to the letter need Python's rules for quotes, floats and `None`.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde_json::Value;
 
 mod json;
 mod repr;
 
-pub use json::InvalidJson;
+pub use json::{InvalidJson, Member, Members};
 pub use repr::{bytes_repr, float_repr, narrow_float_repr, str_repr};
 
 /// A value that Python's `json.load` could have made. [`fmt::Display`] writes its `repr`.
@@ -48,6 +48,30 @@ impl PythonValue {
     /// What is wrong and where, in bytes from 0. Nesting deeper than 128 is refused.
     pub fn from_json(text: &[u8]) -> Result<Self, InvalidJson> {
         json::parse(text)
+    }
+
+    /// Reads the members of a JSON list one at a time; `None` where the text is no list. The whole is checked as
+    /// [`PythonValue::from_json`] checks it, as far as it is read.
+    ///
+    /// # Errors
+    /// The text is not UTF-8.
+    pub fn members_of_json(text: &[u8]) -> Result<Option<Members<'_>>, InvalidJson> {
+        json::members(text)
+    }
+
+    /// What `str` makes of the value of a JSON text. Of a list no more than one member is in memory beside what is written.
+    ///
+    /// # Errors
+    /// As [`PythonValue::from_json`].
+    pub fn str_of_json(text: &[u8]) -> Result<String, InvalidJson> {
+        let Some(members) = Self::members_of_json(text)? else { return Ok(Self::from_json(text)?.to_str()) };
+        let mut written = "[".to_owned();
+        for (place, member) in members.enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(written, "{comma}{}", member?.value).expect("a String takes all");
+        }
+        written.push(']');
+        Ok(written)
     }
 
     /// What `str` makes of it: a `str` as it is, all else as `repr`.

@@ -20,10 +20,6 @@ pub use names::Names;
 /// A derived value of whatever type.
 pub(super) type Value = Arc<dyn std::any::Any + Send + Sync>;
 
-/// What making something of a body takes of memory while it goes on, as a multiple of the body: values take several times
-/// what their text or their compressed columns do.
-const MAKING_FACTOR: u64 = 8;
-
 impl Cache {
     /// Waits for room for `bytes` that are made of what memory holds, and are on their way out.
     ///
@@ -76,7 +72,8 @@ impl Cache {
         self.memory.budget().bytes() / 2
     }
 
-    /// The same of a value that is made of the body of `entry`, which is in memory meanwhile.
+    /// The same of a value that is made of the body of `entry`, which is in memory meanwhile. `takes` says how many bytes of memory
+    /// making takes besides the body, as far as it tells.
     ///
     /// # Errors
     /// As [`Cache::derive`]; `TooLarge`, and what the record says where the body is not in memory.
@@ -86,15 +83,18 @@ impl Cache {
         key: &Key,
         entry: &Arc<Entry>,
         deadline: Instant,
+        takes: impl FnOnce(&Bytes) -> u64 + Send + 'static,
         make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
         let name = DerivedName { kind: kind.into(), key: key.clone(), version: entry.version.clone() };
-        let (cache, key, entry) = (Arc::clone(self), key.clone(), Arc::clone(entry));
+        let (cache, key, entry, kind) = (Arc::clone(self), key.clone(), Arc::clone(entry), name.kind.name);
         let prepare = async move {
             let body = cache.whole(&key, &entry, deadline).await?;
-            // What would take more has the half, and hope.
-            let room_bytes = entry.facts.size.saturating_mul(MAKING_FACTOR).min(cache.making_max());
-            Ok((body, room_bytes))
+            let looking = tokio::task::spawn_blocking(move || (takes(&body), body)).await;
+            let (room_bytes, body) = looking.map_err(|cause| making_failed(kind, cause))?;
+            // What would take more has all that one may, and nobody else makes anything meanwhile.
+            let room_max = cache.memory.budget().held_max().saturating_sub(entry.facts.size);
+            Ok((body, room_bytes.min(room_max)))
         };
         self.derived(name, prepare, make).await
     }

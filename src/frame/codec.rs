@@ -20,13 +20,25 @@ use crate::frame::shape::Shape;
 use crate::frame::slice::{Slice, unknown_column};
 use crate::frame::{Format, Frame, csv, query};
 use crate::key::Key;
-use crate::python_value::PythonValue;
+use crate::python_value::{InvalidJson, Member, PythonValue};
 
 /// What a parser says at most; polars may quote half a file.
 const REASON_CHARS_MAX: usize = 200;
 
 /// What a value takes on average: an integer, a float, the view of a string.
 const VALUE_BYTES: u64 = 8;
+
+/// What parsing text takes of memory while it goes on, as a multiple of the text.
+const TEXT_FACTOR: u64 = 6;
+
+/// What unpacking columns takes, as a multiple of what they are in the end.
+const UNPACKING_FACTOR: u64 = 3;
+
+/// What a JSON value takes that is no list, as a multiple of its text: it is made whole before it is printed.
+const VALUE_FACTOR: u64 = 14;
+
+/// What printing takes, as a multiple of the text.
+const PRINTING_FACTOR: u64 = 3;
 
 /// A body to be parsed, and the bounds of that.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +73,17 @@ impl Said {
 }
 
 impl Source<'_> {
+    /// What parsing it takes of memory besides the body, about, in bytes: what the file says of itself, thrice, for columns are unpacked
+    /// and then put together; of text several times what it has. Nothing of what will not be parsed.
+    pub fn making_bytes(&self) -> u64 {
+        let unpacked = match self.format {
+            Format::Parquet => Outline::of(self.body).and_then(|outline| outline.check(self.body, &Part::default())).unwrap_or(0),
+            Format::Arrow => arrow::check(self.body).map_or(0, |(_, bytes)| bytes),
+            Format::Csv | Format::Json | Format::Ndjson => return (self.body.len() as u64).saturating_mul(TEXT_FACTOR),
+        };
+        if unpacked > self.frame_bytes_max { 0 } else { unpacked.saturating_mul(UNPACKING_FACTOR) }
+    }
+
     /// Parses a body into columns: a table in one of the formats; of JSON an array of objects, an object a row.
     ///
     /// Takes as long as the body is large: call it off the async workers.
@@ -87,27 +110,15 @@ impl Source<'_> {
                 self.checked(guarded(|| csv_frame(self.body)))
             }
             Format::Json => {
-                // The strict parser goes first: simd-json follows nesting until the stack ends, and panics are the least of it.
-                let value = parse_json(self.key, self.body)?;
-                let rows = match &value {
-                    PythonValue::List(rows) if !rows.is_empty() && rows.iter().all(is_record) => rows,
-                    _ => return Err(self.unparsable("a table is an array of objects, at least one")),
-                };
-                self.bounded(table_bytes(rows.iter().map(Ok)))?;
-                drop(value);
-                self.checked(guarded(|| json_frame(self.body, JsonFormat::Json)))
+                let lines = self.lines()?;
+                self.checked(guarded(|| json_frame(&lines)))
             }
             Format::Ndjson => {
-                let lines = lines(self.body).map(|(number, line)| match PythonValue::from_json(line) {
-                    Ok(row) if is_record(&row) => Ok(row),
-                    Ok(_) => Err(format!("line {number} is no object")),
-                    Err(reason) => Err(format!("line {number}: {reason}")),
-                });
-                self.bounded(table_bytes(lines))?;
+                self.bounded(shape_of_lines(self.body).map(|shape| table_bytes(&shape)))?;
                 if lines_are_blank(self.body) {
                     return Err(self.unparsable("a table is an object a line, at least one"));
                 }
-                self.checked(guarded(|| json_frame(self.body, JsonFormat::JsonLines)))
+                self.checked(guarded(|| json_frame(self.body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(self.body))))
             }
         }
     }
@@ -193,6 +204,37 @@ impl Source<'_> {
         Error::BadSlice { key: self.key.clone(), parameter, reason: unknown_column(name, known.iter().copied()) }
     }
 
+    /// The rows of an array of objects, a line each. Polars makes a tree of all of an array, nine times what it has; of lines it
+    /// takes one at a time, and so is it here: no more than one row is a value. The strict parser goes first, for simd-json follows
+    /// nesting until the stack ends, and panics are the least of it.
+    fn lines(&self) -> Result<Vec<u8>> {
+        let no_table = || self.unparsable("a table is an array of objects, at least one");
+        let invalid = |reason: InvalidJson| self.unparsable(&reason.to_string());
+        let members = PythonValue::members_of_json(self.body).map_err(invalid)?;
+        let Some(members) = members else {
+            // What is no JSON at all is said first.
+            parse_json(self.key, self.body)?;
+            return Err(no_table());
+        };
+        let mut lines = Vec::with_capacity(self.body.len());
+        let mut shape = Shape::default();
+        for (place, member) in members.enumerate() {
+            let Member { value, text } = member.map_err(invalid)?;
+            if !is_record(&value) {
+                return Err(no_table());
+            }
+            shape.take(&value).map_err(|what| self.unparsable(&format!("row {}{what}", place + 1)))?;
+            // In a string there is no line break that is not escaped.
+            lines.extend(text.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+            lines.push(b'\n');
+        }
+        if lines.is_empty() {
+            return Err(no_table());
+        }
+        self.bounded(Ok(table_bytes(&shape)))?;
+        Ok(lines)
+    }
+
     fn checked<T>(&self, parsed: std::result::Result<T, String>) -> Result<T> {
         parsed.map_err(|reason| self.unparsable(&reason))
     }
@@ -232,19 +274,39 @@ pub fn parse_json(key: &Key, body: &Bytes) -> Result<PythonValue> {
     PythonValue::from_json(body).map_err(|reason| unparsable(key, Format::Json, &reason.to_string()))
 }
 
+/// What Python's `str` makes of a body that is one JSON value. Takes as long as the body is large.
+///
+/// # Errors
+/// `Unparsable`.
+pub fn print_json(key: &Key, body: &Bytes) -> Result<String> {
+    PythonValue::str_of_json(body).map_err(|reason| unparsable(key, Format::Json, &reason.to_string()))
+}
+
+/// What [`print_json`] takes of memory besides the body, about, in bytes.
+pub fn printing_bytes(body: &Bytes) -> u64 {
+    let is_list = matches!(PythonValue::members_of_json(body), Ok(Some(_)));
+    (body.len() as u64).saturating_mul(if is_list { PRINTING_FACTOR } else { PRINTING_FACTOR + VALUE_FACTOR })
+}
+
 fn is_record(value: &PythonValue) -> bool {
     matches!(value, PythonValue::Dict(_))
 }
 
 /// What rows take at least, those that have not all names included.
-fn table_bytes<R: std::borrow::Borrow<PythonValue>>(
-    rows: impl Iterator<Item = std::result::Result<R, String>>,
-) -> std::result::Result<u64, String> {
+fn table_bytes(rows: &Shape) -> u64 {
+    rows.values().saturating_mul(VALUE_BYTES)
+}
+
+fn shape_of_lines(body: &[u8]) -> std::result::Result<Shape, String> {
     let mut shape = Shape::default();
-    for (place, row) in rows.enumerate() {
-        shape.take(row?.borrow()).map_err(|what| format!("row {}{what}", place + 1))?;
+    for (place, (number, line)) in lines(body).enumerate() {
+        let row = PythonValue::from_json(line).map_err(|reason| format!("line {number}: {reason}"))?;
+        if !is_record(&row) {
+            return Err(format!("line {number} is no object"));
+        }
+        shape.take(&row).map_err(|what| format!("row {}{what}", place + 1))?;
     }
-    Ok(shape.values().saturating_mul(VALUE_BYTES))
+    Ok(shape)
 }
 
 /// The lines that have something, numbered from 1.
@@ -311,10 +373,10 @@ fn csv_frame(body: &Bytes) -> PolarsResult<Frame> {
     Ok(Frame::new(table, None))
 }
 
-fn json_frame(body: &Bytes, format: JsonFormat) -> PolarsResult<Frame> {
-    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+/// Of an object a line.
+fn json_frame(lines: &[u8]) -> PolarsResult<Frame> {
     let all: Option<NonZeroUsize> = None;
-    let reader = JsonReader::new(Cursor::new(text)).with_json_format(format).infer_schema_len(all);
+    let reader = JsonReader::new(Cursor::new(lines)).with_json_format(JsonFormat::JsonLines).infer_schema_len(all);
     Ok(Frame::new(reader.set_rechunk(true).finish()?, None))
 }
 

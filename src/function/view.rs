@@ -245,8 +245,12 @@ impl View {
     pub async fn frame(&self, key: &Key, entry: &Arc<Entry>) -> Result<Arc<Derived<Frame>>> {
         let format = Format::of(key, &entry.facts)?;
         let (owned, frame_bytes_max) = (key.clone(), self.engine.frame_bytes_max());
+        let takes = {
+            let key = key.clone();
+            move |body: &Bytes| Source { key: &key, format, body, frame_bytes_max }.making_bytes()
+        };
         let parse = move |body: &Bytes| Source { key: &owned, format, body, frame_bytes_max }.frame();
-        self.derive_of_body(Frame::KIND, key, entry, parse).await
+        self.derive_of_body(Frame::KIND, key, entry, takes, parse).await
     }
 
     /// What was made of a version, where it is kept.
@@ -286,7 +290,8 @@ impl View {
         self.in_time(key, self.cache().derive(kind, key, &entry.version, make)).await
     }
 
-    /// The same of a value that is made of the body, which is brought into memory for it.
+    /// The same of a value that is made of the body, which is brought into memory for it. `takes` says how many bytes of memory that
+    /// takes besides.
     ///
     /// # Errors
     /// As [`View::derive`]; `TooLarge` for what does not fit into half of the memory budget.
@@ -295,9 +300,10 @@ impl View {
         kind: &'static str,
         key: &Key,
         entry: &Arc<Entry>,
+        takes: impl FnOnce(&Bytes) -> u64 + Send + 'static,
         make: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,
     ) -> Result<Arc<Derived<T>>> {
-        self.in_time(key, self.cache().derive_of_body(kind, key, entry, self.ask.deadline, make)).await
+        self.in_time(key, self.cache().derive_of_body(kind, key, entry, self.ask.deadline, takes, make)).await
     }
 
     /// The digest of a listing as it is now.

@@ -26,13 +26,53 @@ impl fmt::Display for InvalidJson {
 impl std::error::Error for InvalidJson {}
 
 pub(super) fn parse(text: &[u8]) -> Result<PythonValue, InvalidJson> {
-    let text = std::str::from_utf8(text).map_err(|cause| InvalidJson { at: cause.valid_up_to(), what: "not UTF-8" })?;
-    let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut parser = Parser { text, at: start };
-    parser.skip_space();
+    let mut parser = Parser::of(text)?;
     let value = parser.value(0)?;
-    parser.skip_space();
-    if parser.at == text.len() { Ok(value) } else { Err(parser.wrong("more text after the value")) }
+    parser.end()?;
+    Ok(value)
+}
+
+/// The members of a list, read one at a time: of a long one no more than one is in memory. Ends after the first error.
+pub struct Members<'a> {
+    parser: Parser<'a>,
+    place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    Within,
+    End,
+}
+
+/// A member of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member<'a> {
+    /// As it was read.
+    pub value: PythonValue,
+    /// As it was written, without the space around it.
+    pub text: &'a str,
+}
+
+pub(super) fn members(text: &[u8]) -> Result<Option<Members<'_>>, InvalidJson> {
+    let mut parser = Parser::of(text)?;
+    Ok(parser.take(b'[').then_some(Members { parser, place: Place::Start }))
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Result<Member<'a>, InvalidJson>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let place = std::mem::replace(&mut self.place, Place::End);
+        if place == Place::End {
+            return None;
+        }
+        let next = self.parser.member(place).transpose();
+        if let Some(Ok(_)) = next {
+            self.place = Place::Within;
+        }
+        next
+    }
 }
 
 struct Parser<'a> {
@@ -40,7 +80,37 @@ struct Parser<'a> {
     at: usize,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    /// Stands before the value.
+    fn of(text: &'a [u8]) -> Result<Self, InvalidJson> {
+        let text = std::str::from_utf8(text).map_err(|cause| InvalidJson { at: cause.valid_up_to(), what: "not UTF-8" })?;
+        let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let mut parser = Self { text, at: start };
+        parser.skip_space();
+        Ok(parser)
+    }
+
+    /// Sees that nothing comes after the value.
+    fn end(&mut self) -> Result<(), InvalidJson> {
+        self.skip_space();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.wrong("more text after the value")) }
+    }
+
+    /// The next member of the outermost list; `None` where that has ended.
+    fn member(&mut self, place: Place) -> Result<Option<Member<'a>>, InvalidJson> {
+        self.skip_space();
+        if self.take(b']') {
+            return self.end().map(|()| None);
+        }
+        if place == Place::Within {
+            self.expect(b',', "neither `,` nor `]`")?;
+            self.skip_space();
+        }
+        let start = self.at;
+        let value = self.value(1)?;
+        Ok(Some(Member { value, text: &self.text[start..self.at] }))
+    }
+
     fn value(&mut self, depth: usize) -> Result<PythonValue, InvalidJson> {
         match self.peek() {
             Some(b'{' | b'[') if depth == DEPTH_MAX => Err(self.wrong("nested deeper than 128")),

@@ -18,6 +18,23 @@ fn json_reads_and_prints_as_python_reads_and_prints_it() {
 }
 
 #[test]
+fn a_list_that_is_read_by_its_members_is_printed_and_refused_as_one_that_is_read_whole() {
+    let table = include_str!("../../tests/fixtures/python/reprs.json");
+    let rows: Vec<(String, Option<String>)> = serde_json::from_str(table).unwrap();
+    let lists = rows.iter().flat_map(|(text, _)| [text.clone(), format!(" [{text} , {text}]\n"), format!("[{text}]]")]);
+    let broken = ["[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1] x", "[]", "[ ]", "\u{feff}[ 1]"].map(str::to_owned);
+    for text in lists.chain(broken) {
+        let whole = PythonValue::from_json(text.as_bytes()).map(|value| value.to_str());
+        assert_eq!(PythonValue::str_of_json(text.as_bytes()), whole, "{text}");
+    }
+    let deep = "[".repeat(129) + &"]".repeat(129);
+    let whole = PythonValue::from_json(deep.as_bytes()).map(|value| value.to_str());
+    assert_eq!(PythonValue::str_of_json(deep.as_bytes()), whole);
+    let members = PythonValue::members_of_json(b"[ {\"a\": 1} ,[2]]").unwrap().unwrap();
+    assert_eq!(members.map(|member| member.unwrap().text).collect::<Vec<_>>(), ["{\"a\": 1}", "[2]"]);
+}
+
+#[test]
 fn nesting_is_followed_to_a_depth_that_every_stack_has() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(parse(&nested(128)).is_some());

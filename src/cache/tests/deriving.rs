@@ -93,7 +93,7 @@ async fn what_is_made_of_a_body_takes_room_while_it_is_made_and_what_it_weighs_a
     let before = budget.taken_bytes();
     let taken = |kind| {
         let budget = Arc::clone(&budget);
-        one.cache.derive_of_body(kind, &key, &entry, deadline, move |_| Ok(Length(budget.taken_bytes())))
+        one.cache.derive_of_body(kind, &key, &entry, deadline, |_| 80_000, move |_| Ok(Length(budget.taken_bytes())))
     };
     let made = taken("first").await.unwrap();
     assert!(made.0 >= before + 80_000, "{} bytes were taken, of which {before} before", made.0);

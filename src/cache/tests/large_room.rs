@@ -19,7 +19,7 @@ async fn bodies_take_their_room_before_they_are_read_and_wait_for_it() {
     let entry = alone.read("a", 1).await.unwrap().entry;
     let deadline = alone.at(1).deadline;
     let key = parsed("a");
-    let length = || alone.cache.derive_of_body("length", &key, &entry, deadline, |body| Ok(Length(body.len())));
+    let length = || alone.cache.derive_of_body("length", &key, &entry, deadline, |_| 0, |body| Ok(Length(body.len())));
     let error = length().await.err().unwrap();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
     drop(taken);
@@ -56,7 +56,7 @@ async fn what_is_more_than_half_of_the_memory_is_computed_on_by_nobody() {
     let alone = world.alone();
     let entry = alone.read("a", 0).await.unwrap().entry;
     let key = parsed("a");
-    let made = alone.cache.derive_of_body("length", &key, &entry, alone.at(0).deadline, |body| Ok(Length(body.len())));
+    let made = alone.cache.derive_of_body("length", &key, &entry, alone.at(0).deadline, |_| 0, |body| Ok(Length(body.len())));
     let error = made.await.err().unwrap();
     assert!(matches!(error, Error::TooLarge { size: SIZE, .. }), "{error}");
 }
@@ -96,7 +96,7 @@ async fn a_body_that_is_shorter_than_was_told_breaks_off() {
         assert_eq!(bodies(&world), [] as [PathBuf; 0]);
         let (key, entry) = (parsed("a"), one.read("a", 1).await.unwrap().entry);
         world.record.come_with(Hitch::EndsAt(1 << 20));
-        let made = one.cache.derive_of_body("length", &key, &entry, one.at(1).deadline, |body| Ok(Length(body.len())));
+        let made = one.cache.derive_of_body("length", &key, &entry, one.at(1).deadline, |_| 0, |body| Ok(Length(body.len())));
         assert!(matches!(made.await, Err(Error::Corrupted { .. })), "nobody computes on a part");
     }
 }

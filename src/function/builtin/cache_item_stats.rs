@@ -47,8 +47,8 @@ async fn printed(key: &Key, view: &View) -> Result<Arc<Derived<Printed>>> {
         }
         Format::Json => {
             let owned = key.clone();
-            view.derive_of_body("cache_item_stats", key, &entry, move |body| {
-                let mut text = codec::parse_json(&owned, body)?.to_str();
+            view.derive_of_body("cache_item_stats", key, &entry, codec::printing_bytes, move |body| {
+                let mut text = codec::print_json(&owned, body)?;
                 text.shrink_to_fit();
                 Ok(Printed { text, said: Said::Json(body.clone()) })
             })

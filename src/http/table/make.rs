@@ -99,14 +99,15 @@ async fn make(
     let frame = match held {
         // A part of parquet is cheaper than all of it, and what it says of itself cheaper still.
         None if format == Format::Parquet && (wish.form == Form::Schema || !order.slice().is_whole()) => {
-            let made = cache.derive_of_body(kind, key, entry, ask.deadline, move |body| order.of_body(body)).await;
+            let (takes, order) = (order.takes(), order);
+            let made = cache.derive_of_body(kind, key, entry, ask.deadline, takes, move |body| order.of_body(body)).await;
             took("query", begun);
             return made;
         }
         None => {
-            let order = order.clone();
-            let frame =
-                cache.derive_of_body(Frame::KIND, key, entry, ask.deadline, move |body| order.source(body).frame()).await?;
+            let (takes, order) = (order.takes(), order.clone());
+            let parse = move |body: &Bytes| order.source(body).frame();
+            let frame = cache.derive_of_body(Frame::KIND, key, entry, ask.deadline, takes, parse).await?;
             took("parse", begun);
             frame
         }
@@ -122,6 +123,12 @@ async fn make(
 impl Order {
     fn source<'a>(&'a self, body: &'a Bytes) -> Source<'a> {
         Source { key: &self.key, format: self.format, body, frame_bytes_max: self.frame_bytes_max }
+    }
+
+    /// What parsing a body takes of memory.
+    fn takes(&self) -> impl FnOnce(&Bytes) -> u64 + Send + 'static {
+        let order = self.clone();
+        move |body| order.source(body).making_bytes()
     }
 
     fn slice(&self) -> Slice {

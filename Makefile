@@ -67,9 +67,12 @@ bench: .venv/installed ## Measure what answers cost and what memory keeps, as do
 	@$(BENCH) --bench speed -- $(PARTS)
 	$(if $(PARTS),,@$(BENCH) --bench policies)
 
+# With polars and Python: one build for both programs.
+BENCH_FRAMES = $(CARGO) bench --locked --profile deploy --no-default-features --features aws,python
 .PHONY: bench-frames
-bench-frames: ## Measure what tables in other forms and slices of them cost; builds polars, optimised, first
-	@$(CARGO) bench --locked --profile deploy --no-default-features --features frames --bench frames
+bench-frames: .venv/installed ## Measure what tables, queries and functions cost; builds polars, optimised, first
+	@$(BENCH_FRAMES) --bench frames -- --python "$(CURDIR)/.venv/bin/python"
+	@$(BENCH_FRAMES) --bench speed -- python functions pool
 
 # How many keys; a million takes 16 GB of disk for a while.
 SCALE ?= 10000 100000

@@ -1,19 +1,23 @@
-//! `make bench-frames`: what a table in another form costs beside polars doing the same, and what a slice of wide parquet costs
-//! by the columns that are asked for. Prints the tables of docs/PERFORMANCE.md.
+//! `make bench-frames`: what a table in another form costs beside polars doing the same, what a slice of wide parquet costs by
+//! the columns that are asked for, what a result costs that is kept, and what a query costs beside polars and, with
+//! `--python PATH`, beside the DuckDB and pandas of that Python. Prints the tables of docs/PERFORMANCE.md.
 
 #![expect(clippy::disallowed_methods, reason = "who measures asks for the time")]
 
 use std::io::Cursor;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use cache_api::cache::Ask;
 use cache_api::frame::encode::{Titles, encode};
 use cache_api::frame::{Form, Format, Slice, Source};
+use cache_api::freshness::Moment;
 use cache_api::key::{Key, Prefix};
 use polars::prelude::{
     Column, CompatLevel, DataFrame, IntoColumn, IpcWriter, NamedFrom, ParquetReader, ParquetWriter, SerReader, SerWriter, Series,
 };
 
+mod kept;
 mod query;
 
 /// What is printed is the median of so many runs, ours and the other's in turn.
@@ -21,6 +25,9 @@ const RUNS: usize = 5;
 
 /// The most that a frame may take: none of these comes near.
 const FRAME_BYTES_MAX: u64 = 4 << 30;
+
+/// What a call may take whose result is kept.
+const HIT_MAX: Duration = Duration::from_micros(50);
 
 const TITLES: Titles<'_> = Titles { name: "", links: &[], note: "" };
 
@@ -38,13 +45,49 @@ fn main() {
         let (some, _) = alternately(|| slice(&wide, count), || ());
         println!("| {count} | {:.1} | {:.0} |", millis(some), some.as_secs_f64() / all.as_secs_f64() * 100.0);
     }
-    let held = query::Held::new();
-    println!("\n| SQL over ten million rows that are held | ours, ms | polars in process, ms | ours / polars |");
-    println!("|---|---|---|---|");
-    for sql in query::STATEMENTS {
-        let (ours, other) = alternately(|| held.ours(sql), || held.polars(sql));
-        println!("| `{sql}` | {:.1} | {:.1} | {:.2} |", millis(ours), millis(other), ours.as_secs_f64() / other.as_secs_f64());
+    print_kept();
+    print_queries();
+}
+
+fn print_kept() {
+    let functions = kept::Functions::new();
+    println!("\n| a call in process, its result kept | ours, µs | computed each time, µs | target | met |");
+    println!("|---|---|---|---|---|");
+    for pair in kept::PAIRS {
+        let (hits, computed) = alternately(|| functions.hits(pair), || functions.computed(pair));
+        let (hit, computed) = (hits / kept::HITS, computed / kept::COMPUTED);
+        let met = if hit <= HIT_MAX { "yes" } else { "**no**" };
+        println!("| {} | {:.1} | {:.0} | at most 50 µs | {met} |", pair.how, micros(hit), micros(computed));
     }
+}
+
+fn print_queries() {
+    let held = query::Held::new();
+    let elsewhere = match python() {
+        Some(python) => held.elsewhere(&python),
+        None => vec!["| | |".to_owned(); query::STATEMENTS.len()],
+    };
+    println!(
+        "\n| SQL over ten million rows that are held | ours, ms | polars in process, ms | ours / polars \
+         | DuckDB from the file, ms | pandas from the file, ms |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for (sql, cells) in query::STATEMENTS.into_iter().zip(elsewhere) {
+        let (ours, other) = alternately(|| held.ours(sql), || held.polars(sql));
+        let ratio = ours.as_secs_f64() / other.as_secs_f64();
+        println!("| `{sql}` | {:.1} | {:.1} | {ratio:.2} {cells}", millis(ours), millis(other));
+    }
+}
+
+/// The Python that has DuckDB and pandas, where one is named.
+fn python() -> Option<String> {
+    std::env::args().skip_while(|argument| argument != "--python").nth(1)
+}
+
+/// Now, with more time than anything here takes.
+fn ask() -> Ask {
+    let now = Moment { wall: SystemTime::now().into(), monotonic: Instant::now() };
+    Ask::new(now, now.monotonic + Duration::from_secs(600))
 }
 
 /// A million rows of what tables have: numbers, fractions with nulls, words that repeat and words that do not.
@@ -124,5 +167,9 @@ fn alternately(ours: impl Fn(), other: impl Fn()) -> (Duration, Duration) {
 }
 
 fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+    duration.as_secs_f64() * 1e3
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
 }

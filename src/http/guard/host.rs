@@ -10,14 +10,15 @@ pub(super) fn is_loopback(host: &str) -> bool {
             Some((address, port)) if is_port(port) => return address.parse::<IpAddr>().is_ok_and(is_loopback_address),
             _ => return false,
         },
-        None => match host.split_once(':') {
-            Some((name, port)) if is_port(&format!(":{port}")) => name,
+        None => match host.find(':').map(|colon| host.split_at(colon)) {
+            Some((name, port)) if is_port(port) => name,
             Some(_) => return false,
             None => host,
         },
     };
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok_and(is_loopback_address)
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let last = name.rsplit_once('.').map_or(name, |(_, last)| last);
+    last.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(is_loopback_address)
 }
 
 fn is_loopback_address(address: IpAddr) -> bool {

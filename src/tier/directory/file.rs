@@ -144,7 +144,7 @@ impl Aside {
     }
 
     /// Its name has gone with a rename; asking the server to remove nothing would be a request too.
-    fn published(mut self) {
+    pub fn published(mut self) {
         self.0.clear();
     }
 }

@@ -79,6 +79,11 @@ impl Head {
         self.header("content-length").parse().unwrap_or(0)
     }
 
+    /// Sees that the answer was one to `what`, and no problem.
+    pub fn assert_is_well(&self, what: &str) {
+        assert_eq!(self.status(), 200, "{what}: {}", self.0);
+    }
+
     /// Sees that the answer was a body of this length, from where `cache_status` says.
     pub fn assert_is(&self, body_bytes: usize, cache_status: &str) {
         assert_eq!(self.status(), 200, "{}", self.0);

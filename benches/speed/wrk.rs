@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -60,9 +61,18 @@ struct Servers {
 /// nginx in the foreground, which ends with this value.
 struct Nginx {
     address: String,
+    child: Child,
     // Held, so that it stays.
-    _child: Child,
     _dir: TempDir,
+}
+
+/// By a signal that it hands on: its workers outlive one that is killed.
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ended_already = kill_process(pid, Signal::TERM);
+        }
+    }
 }
 
 impl Servers {
@@ -102,12 +112,12 @@ impl Nginx {
         );
         std::fs::write(dir.path().join("nginx.conf"), settings).expect("a written file");
         let mut nginx = Command::new("nginx");
-        nginx.arg("-p").arg(dir.path()).args(["-c", "nginx.conf", "-e", "stderr"]).stdin(Stdio::null()).kill_on_drop(true);
+        nginx.arg("-p").arg(dir.path()).args(["-c", "nginx.conf", "-e", "stderr"]).stdin(Stdio::null());
         let child = nginx.spawn().expect("a program");
         while TcpStream::connect(&address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Self { address, _child: child, _dir: dir }
+        Self { address, child, _dir: dir }
     }
 }
 

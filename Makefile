@@ -128,7 +128,7 @@ export PARAMETERS ?=
 .PHONY: deploy
 deploy: .venv/installed ## Deploy template.yaml: make deploy STACK=… REGION=… PARAMETERS='DataDir=… Tier=disk'
 	@test -n "$(REGION)" || { echo "which region? make deploy REGION=eu-west-1, or set AWS_REGION"; exit 2; }
-	@test -f build/cache-api.zip || { echo "there is no build/cache-api.zip yet: half an hour of make build"; $(MAKE) build; }
+	@test -f build/cache-api.zip || { echo "there is no build/cache-api.zip yet: 40 minutes of make build"; $(MAKE) build; }
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam deploy --template template.yaml --stack-name "$(STACK)" --region "$(REGION)" \
 	  --resolve-s3 --s3-prefix "$(STACK)" --capabilities CAPABILITY_IAM --no-confirm-changeset \
 	  $${PARAMETERS:+--parameter-overrides "$$PARAMETERS"}

@@ -28,16 +28,6 @@ const SIZES: [(f64, f64); 2] = [(1e3, 1e6), (1e6, 50e6)];
 
 const CLIENTS: usize = 8;
 
-/// What an idle process has been asked before; objects of some rows.
-#[cfg(feature = "frames")]
-const FIRST: &[&str] = &[
-    "/health",
-    "/cache/api/v1.0/?function=cache_item_stats&key=first.json",
-    "/cache/api/v1.0/?function=cache_item_stats&key=first.parquet",
-];
-#[cfg(not(feature = "frames"))]
-const FIRST: &[&str] = &["/health"];
-
 pub async fn rows() -> Vec<Row> {
     let name = if cfg!(feature = "frames") { "resident, over idle, parsing" } else { "resident, over idle" };
     let mut row = Row::new(name, "1.2 × the budget", Unit::Megabytes, Some(Target::RatioAtMost(1.0)));
@@ -63,11 +53,8 @@ async fn megabytes_over_idle(source: &TempDir, objects: &Arc<Vec<Object>>) -> f6
         ("CACHE_API_MEMORY_BUDGET", BUDGET.as_ref()),
     ])
     .await;
-    // What is needed for a first answer belongs to the idle process, and so does what parsing anything brings in of the program.
-    let mut first = Reader::connect(server.address()).await;
-    for target in FIRST {
-        first.get(target).await.assert_is_well(target);
-    }
+    // What is needed for a first answer belongs to the idle process.
+    Reader::connect(server.address()).await.get("/health").await;
     let idle = resident_megabytes(server.id(), "VmRSS");
     let next = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
@@ -107,10 +94,6 @@ fn write_objects(source: &Path) -> Vec<Object> {
         }
     }
     objects.shuffle(&mut random);
-    #[cfg(feature = "frames")]
-    for (key, body) in [("first.json", prices::json(1_000)), ("first.parquet", prices::parquet(1_000))] {
-        std::fs::write(source.join(key), body).expect("a written file");
-    }
     objects
 }
 

@@ -92,7 +92,7 @@ impl Cache {
             let body = cache.whole(&key, &entry, deadline).await?;
             let looking = tokio::task::spawn_blocking(move || (takes(&body), body)).await;
             let (room_bytes, body) = looking.map_err(|cause| making_failed(kind, cause))?;
-            // What would take more has all that one may, and nobody else makes anything meanwhile.
+            // What would take more has all that one may.
             let room_max = cache.memory.budget().held_max().saturating_sub(entry.facts.size);
             Ok((body, room_bytes.min(room_max)))
         };

@@ -73,11 +73,14 @@ impl Said {
 }
 
 impl Source<'_> {
-    /// What parsing it takes of memory besides the body, about, in bytes: what the file says of itself, thrice, for columns are unpacked
-    /// and then put together; of text several times what it has. Nothing of what will not be parsed.
-    pub fn making_bytes(&self) -> u64 {
+    /// What parsing as much of it as `slice` needs takes of memory besides the body, about, in bytes: what the file says of these
+    /// columns, thrice, for they are unpacked and then put together; of text several times what it has. Nothing of what will not be
+    /// parsed.
+    pub fn making_bytes(&self, slice: &Slice) -> u64 {
+        let columns = slice.needs().map(|names| names.into_iter().map(str::to_owned).collect());
+        let part = Part { columns, groups: None };
         let unpacked = match self.format {
-            Format::Parquet => Outline::of(self.body).and_then(|outline| outline.check(self.body, &Part::default())).unwrap_or(0),
+            Format::Parquet => Outline::of(self.body).and_then(|outline| outline.check(self.body, &part)).unwrap_or(0),
             Format::Arrow => arrow::check(self.body).map_or(0, |(_, bytes)| bytes),
             Format::Csv | Format::Json | Format::Ndjson => return (self.body.len() as u64).saturating_mul(TEXT_FACTOR),
         };
@@ -284,7 +287,7 @@ pub fn print_json(key: &Key, body: &Bytes) -> Result<String> {
 
 /// What [`print_json`] takes of memory besides the body, about, in bytes.
 pub fn printing_bytes(body: &Bytes) -> u64 {
-    let is_list = matches!(PythonValue::members_of_json(body), Ok(Some(_)));
+    let is_list = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start().starts_with(b"[");
     (body.len() as u64).saturating_mul(if is_list { PRINTING_FACTOR } else { PRINTING_FACTOR + VALUE_FACTOR })
 }
 

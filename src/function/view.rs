@@ -13,7 +13,7 @@ use crate::entry::Room;
 use crate::entry::{Entry, NoRoom};
 use crate::error::{Error, Result};
 #[cfg(feature = "frames")]
-use crate::frame::{Format, Frame, Source};
+use crate::frame::{Format, Frame, Slice, Source};
 use crate::function::result::Call;
 use crate::function::seen::{Inputs, Listing, Sight};
 use crate::function::{Answer, Engine, Given, Seen};
@@ -247,7 +247,7 @@ impl View {
         let (owned, frame_bytes_max) = (key.clone(), self.engine.frame_bytes_max());
         let takes = {
             let key = key.clone();
-            move |body: &Bytes| Source { key: &key, format, body, frame_bytes_max }.making_bytes()
+            move |body: &Bytes| Source { key: &key, format, body, frame_bytes_max }.making_bytes(&Slice::default())
         };
         let parse = move |body: &Bytes| Source { key: &owned, format, body, frame_bytes_max }.frame();
         self.derive_of_body(Frame::KIND, key, entry, takes, parse).await

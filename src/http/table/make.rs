@@ -99,13 +99,13 @@ async fn make(
     let frame = match held {
         // A part of parquet is cheaper than all of it, and what it says of itself cheaper still.
         None if format == Format::Parquet && (wish.form == Form::Schema || !order.slice().is_whole()) => {
-            let (takes, order) = (order.takes(), order);
+            let (takes, order) = (order.takes(order.slice()), order);
             let made = cache.derive_of_body(kind, key, entry, ask.deadline, takes, move |body| order.of_body(body)).await;
             took("query", begun);
             return made;
         }
         None => {
-            let (takes, order) = (order.takes(), order.clone());
+            let (takes, order) = (order.takes(Slice::default()), order.clone());
             let parse = move |body: &Bytes| order.source(body).frame();
             let frame = cache.derive_of_body(Frame::KIND, key, entry, ask.deadline, takes, parse).await?;
             took("parse", begun);
@@ -125,10 +125,10 @@ impl Order {
         Source { key: &self.key, format: self.format, body, frame_bytes_max: self.frame_bytes_max }
     }
 
-    /// What parsing a body takes of memory.
-    fn takes(&self) -> impl FnOnce(&Bytes) -> u64 + Send + 'static {
+    /// What parsing as much of a body as `slice` needs takes of memory.
+    fn takes(&self, slice: Slice) -> impl FnOnce(&Bytes) -> u64 + Send + 'static {
         let order = self.clone();
-        move |body| order.source(body).making_bytes()
+        move |body| order.source(body).making_bytes(&slice)
     }
 
     fn slice(&self) -> Slice {

@@ -139,16 +139,19 @@ fn json_written_over_several_lines_is_the_table_of_its_rows() {
 
 #[test]
 fn what_parsing_takes_is_what_a_file_says_that_it_unpacks_to_and_not_what_it_has() {
-    let numbers = Series::new("n".into(), vec![7_i64; 100_000]).into_column();
-    let mut table = DataFrame::new(100_000, vec![numbers]).unwrap();
+    let column = |name: &str| Series::new(name.into(), vec![7_i64; 100_000]).into_column();
+    let mut table = DataFrame::new(100_000, vec![column("n"), column("m")]).unwrap();
     let mut file = Vec::new();
     ParquetWriter::new(&mut file).finish(&mut table).unwrap();
     let (key, file) = (key(), Bytes::from(file));
     assert!(file.len() < 100_000, "{} bytes", file.len());
-    let takes = |frame_bytes_max| Source { key: &key, format: Format::Parquet, body: &file, frame_bytes_max }.making_bytes();
-    assert!((2_400_000..3_000_000).contains(&takes(1 << 20)), "{}", takes(1 << 20));
-    assert_eq!(takes(1 << 10), 0, "what is refused takes nothing");
-    assert_eq!(Source { body: &"[{}]".into(), format: Format::Json, ..source(&key, &file) }.making_bytes(), 24);
+    let source = |frame_bytes_max| Source { key: &key, format: Format::Parquet, body: &file, frame_bytes_max };
+    let (all, one) = (Slice::default(), Slice { columns: Some(vec!["n".into()]), ..Slice::default() });
+    let takes = [&all, &one].map(|slice| source(1 << 21).making_bytes(slice));
+    assert!((4_800_000..6_000_000).contains(&takes[0]), "{takes:?}");
+    assert!((2_400_000..3_000_000).contains(&takes[1]), "no more than its column: {takes:?}");
+    assert_eq!(source(1 << 10).making_bytes(&all), 0, "what is refused takes nothing");
+    assert_eq!(Source { body: &"[{}]".into(), format: Format::Json, ..source(1) }.making_bytes(&all), 24);
 }
 
 #[test]
